@@ -1,0 +1,1 @@
+"""Networks: bundles, their input, their run."""

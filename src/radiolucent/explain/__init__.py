@@ -1,0 +1,1 @@
+"""Why: where the evidence lies, how it is drawn, how far it can be trusted."""

@@ -1,0 +1,89 @@
+"""A heatmap: raw signed evidence on the network's own grid, with everything needed to place and draw it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from radiolucent.imaging.geometry import Image, PixelRecord, resample
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Heatmap:
+    """One finding's evidence on the frames of one stack.
+
+    Parameters
+    ----------
+    evidence : float32 ``(frames, h, w)``, logit units, signed: what the graph's ``evidence`` output held.
+    record : frame pixels → network input; the grid covers the whole network input.
+    display_scale : evidence (logit units) at which the colour scale ends; fixed per engine version and finding,
+        never per image, so that the map of an absent finding looks empty.
+    floor : share of `display_scale` under which nothing is drawn.
+
+    Warning
+    -------
+    Never stretch a map to its own minimum and maximum: it would make an absent finding look present.
+    """
+
+    evidence: NDArray[np.float32]
+    record: PixelRecord
+    display_scale: float
+    floor: float = 0.3
+
+    def __post_init__(self) -> None:
+        if self.evidence.ndim != 3 or self.evidence.dtype != np.float32:
+            raise ValueError(
+                f"evidence must be float32 (frames, h, w), not {self.evidence.dtype} {self.evidence.shape}"
+            )
+        if not self.display_scale > 0:
+            raise ValueError(f"display_scale must be positive, not {self.display_scale}")
+        if not 0 <= self.floor < 1:
+            raise ValueError(f"floor must lie in [0, 1), not {self.floor}")
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """(h, w) cells."""
+        return self.evidence.shape[1], self.evidence.shape[2]
+
+    @cached_property
+    def frame_peaks(self) -> NDArray[np.float32]:
+        """float32 ``(frames,)``: the largest evidence of each frame, logit units."""
+        peaks: NDArray[np.float32] = self.evidence.max(axis=(1, 2))
+        return peaks
+
+    @property
+    def peak_frame(self) -> int:
+        """Index of the frame that holds the largest evidence."""
+        return int(np.argmax(self.frame_peaks))
+
+    @property
+    def empty(self) -> bool:
+        """True where no cell reaches the display floor: "no focus above threshold"."""
+        return bool(self.frame_peaks.max() < self.floor * self.display_scale)
+
+    def relative(self, frame: int) -> Image:
+        """float32 ``(h, w)`` in [0, 1]: positive evidence over the fixed scale, on the grid."""
+        return np.clip(self.evidence[frame] / np.float32(self.display_scale), 0, 1).astype(np.float32)
+
+    def at_pixels(self, frame: int) -> Image:
+        """float32 ``(rows, columns)`` of the source frame: evidence in logit units, bilinear between cell centres.
+
+        Pixels that the network never saw (outside its crop) are 0.
+        """
+        rows, columns = self.record.source_shape
+        to_grid = np.linalg.inv(self.record.grid_to_source(self.grid))
+        # edge cells reach to the border of the input: take the nearest cell there, then blank what lies outside it
+        drawn = resample(self.evidence[frame], to_grid, (rows, columns), mode="nearest")
+        row_index, column_index = np.mgrid[0:rows, 0:columns]
+        target = self.record.to_target(np.stack([row_index, column_index], axis=-1).astype(np.float64))
+        height, width = self.record.target_shape
+        inside = (
+            (target[..., 0] >= -0.5)
+            & (target[..., 0] <= height - 0.5)
+            & (target[..., 1] >= -0.5)
+            & (target[..., 1] <= width - 0.5)
+        )
+        return np.where(inside, drawn, np.float32(0)).astype(np.float32)

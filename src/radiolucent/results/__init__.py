@@ -1,0 +1,1 @@
+"""What goes out: encoders of a reading."""

@@ -1,0 +1,1 @@
+"""Making engines; never imported by the service."""
