@@ -1,0 +1,71 @@
+# Two commands do everything: `make demo` and `make test`. Both make .venv on their first run.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+PINS   := pyproject.toml constraints.txt
+PYTEST ?= $(BIN)/python -m pytest
+ARGS   ?=
+
+.PHONY: help demo test check bench format torch constraints clean
+
+help:
+	@echo "make demo    install the core and read phantom studies: writes demo/index.html"
+	@echo "make test    install what the tests need and run all that this machine can run"
+	@echo "make check   format, lint, types, architecture"
+	@echo "make bench   measure side by side; writes docs/benchmarks.md"
+	@echo "make torch   add PyTorch (training, compiling, comparisons); then 'make test' runs more"
+	@echo "make format  rewrite the sources in the house format"
+
+demo: $(VENV)/.core
+	@rm -rf demo
+	$(BIN)/radiolucent demo -o demo $(ARGS)
+
+test: $(VENV)/.test
+	$(PYTEST) $(ARGS)
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(PYTEST) -q tests/test_architecture.py
+
+bench: $(VENV)/.test
+	$(BIN)/python -m bench $(ARGS)
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+torch: $(VENV)/.torch
+
+constraints: $(VENV)/.dev
+	$(BIN)/python scripts/write-constraints
+
+clean:
+	rm -rf $(VENV) demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+# One stamp an extra: each is made again only when the pins change.
+$(VENV)/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.core: $(VENV)/.python $(PINS)
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.python $(PINS)
+	$(PIP) --editable '.[test]'
+	@touch $@ $(VENV)/.core
+
+$(VENV)/.dev: $(VENV)/.python $(PINS)
+	$(PIP) --editable '.[test,dev]'
+	@touch $@ $(VENV)/.test $(VENV)/.core
+
+# PyTorch first and alone, so that nothing else can choose its version.
+$(VENV)/.torch: $(VENV)/.python $(PINS)
+	$(PIP) torch==2.13.0
+	$(PIP) --editable '.[torch,test]'
+	@touch $@ $(VENV)/.test $(VENV)/.core

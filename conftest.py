@@ -1,0 +1,79 @@
+"""What a skipped test means: which peer it needs, how to get it, and when its absence is a failure.
+
+A test skips with ``pytest.skip("needs dciodvfy: run scripts/install-peers")``: what it needs, a colon, how to get
+it. The run ends with a list of those reasons. With ``RADIOLUCENT_REQUIRE_PEERS=1`` a missing peer fails instead;
+with ``RADIOLUCENT_DATA`` set, missing real images fail. A module that can't be imported because an optional
+package is absent skips with the same kind of reason.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Generator
+
+import pytest
+
+_WAY_TO_GET = {
+    package: "make torch" for package in ("torch", "onnx", "onnxscript", "captum", "sklearn", "pytorch_grad_cam")
+}
+_NOT_IMPORTED = re.compile(r"No module named '(\w+)|could not import '(\w+)")
+
+
+def skip_reason(longrepr: object) -> str:
+    """The reason in a report's `longrepr`, in one form: ``needs WHAT: HOW`` where an optional package is missing."""
+    text = str(longrepr[2]) if isinstance(longrepr, tuple) else str(longrepr)
+    missing = _NOT_IMPORTED.search(text)
+    package = (missing.group(1) or missing.group(2)) if missing else ""
+    if package in _WAY_TO_GET:
+        return f"needs {package}: {_WAY_TO_GET[package]}"
+    return text.removeprefix("Skipped: ").strip()
+
+
+def must_not_be_skipped(reason: str) -> bool:
+    """Whether the environment says that this reason is a failure."""
+    if reason.startswith("needs real images"):
+        return bool(os.environ.get("RADIOLUCENT_DATA"))
+    return reason.startswith("needs ") and os.environ.get("RADIOLUCENT_REQUIRE_PEERS") == "1"
+
+
+def _judge(report: pytest.TestReport | pytest.CollectReport) -> None:
+    if report.outcome != "skipped" or hasattr(report, "wasxfail"):
+        return
+    reason = skip_reason(report.longrepr)
+    if must_not_be_skipped(reason):
+        report.outcome = "failed"
+        report.longrepr = f"{reason}\n(a failure, not a skip: RADIOLUCENT_REQUIRE_PEERS or RADIOLUCENT_DATA is set)"
+    elif isinstance(report.longrepr, tuple):
+        report.longrepr = (report.longrepr[0], report.longrepr[1], reason)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turn a skip into a failure where the environment requires the peer."""
+    report = yield
+    _judge(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Skip a module that needs an absent optional package; then judge it as any other skip."""
+    report = yield
+    if report.outcome == "failed" and skip_reason(report.longrepr).startswith("needs "):
+        report.outcome, report.longrepr = "skipped", (collector.nodeid, 0, skip_reason(report.longrepr))
+    _judge(report)
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """End with what was skipped, grouped by what it needs."""
+    skipped = Counter(skip_reason(report.longrepr) for report in terminalreporter.stats.get("skipped", []))
+    if not skipped:
+        return
+    terminalreporter.section("skipped, and how to get it")
+    for reason, count in skipped.most_common():
+        terminalreporter.write_line(f"{count:5d}  {reason}")

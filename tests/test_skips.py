@@ -1,0 +1,67 @@
+"""The rules of the root conftest: when a skip is a failure, and what the list at the end says."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+def _run(folder: Path, test: str, **environment: str) -> tuple[int, str]:
+    shutil.copy(ROOT / "conftest.py", folder)
+    (folder / "test_one.py").write_text("import pytest\n" + test)
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith(("RADIOLUCENT_", "PYTEST_"))}
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(folder), str(folder)],
+        env=inherited | environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    return done.returncode, done.stdout
+
+
+NEEDS_PEER = "def test_it():\n    pytest.skip('needs dciodvfy: run scripts/install-peers')\n"
+NEEDS_IMAGES = "def test_it():\n    pytest.skip('needs real images: set RADIOLUCENT_DATA')\n"
+NEEDS_TORCH = "pytest.importorskip('torch.not_there_at_all')\ndef test_it():\n    pass\n"
+IMPORTS_ONNXSCRIPT = "import onnxscript.not_there_at_all\ndef test_it():\n    pass\n"
+
+
+@pytest.mark.parametrize(
+    ("test", "reason"),
+    [
+        (NEEDS_PEER, "1  needs dciodvfy: run scripts/install-peers"),
+        (NEEDS_IMAGES, "1  needs real images: set RADIOLUCENT_DATA"),
+        (NEEDS_TORCH, "1  needs torch: make torch"),
+    ],
+)
+def test_a_skip_is_listed_at_the_end_with_the_way_to_get_it(tmp_path: Path, test: str, reason: str) -> None:
+    code, output = _run(tmp_path, test)
+    assert code in (0, 5), output
+    assert reason in output.partition("skipped, and how to get it")[2]
+
+
+@pytest.mark.parametrize("test", [NEEDS_PEER, NEEDS_TORCH])
+def test_a_missing_peer_fails_where_peers_are_required(tmp_path: Path, test: str) -> None:
+    code, output = _run(tmp_path, test, RADIOLUCENT_REQUIRE_PEERS="1")
+    assert code in (1, 2), output
+    assert "a failure, not a skip" in output
+
+
+def test_missing_real_images_fail_only_where_their_folder_is_named(tmp_path: Path) -> None:
+    assert _run(tmp_path, NEEDS_IMAGES, RADIOLUCENT_REQUIRE_PEERS="1")[0] == 0
+    assert _run(tmp_path, NEEDS_IMAGES, RADIOLUCENT_DATA=str(tmp_path / "absent"))[0] == 1
+
+
+def test_a_module_that_imports_an_absent_optional_package_is_skipped(tmp_path: Path) -> None:
+    (tmp_path / "block").mkdir()
+    (tmp_path / "block" / "onnxscript.py").write_text("raise ModuleNotFoundError(\"No module named 'onnxscript'\")\n")
+    code, output = _run(tmp_path, IMPORTS_ONNXSCRIPT, PYTHONPATH=str(tmp_path / "block"))
+    assert code in (0, 5), output
+    assert "1  needs onnxscript: make torch" in output
