@@ -1,0 +1,90 @@
+"""Whether an explanation is whole: the logit again, this time from the stored map.
+
+An engine whose map doesn't give the logit back has explained something else than its score. The check runs on every
+reading and its figure is stored; whoever reads decides what to do, normally ``raise IncompleteEvidence``
+(`radiolucent.errors`) where `Completeness.holds` is false, since graph and manifest then don't belong together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from radiolucent.engines.manifest import HeadSpec, Manifest
+from radiolucent.findings.reading import Completeness
+
+
+def recompute(evidence: NDArray[np.float32], head: HeadSpec, biases: ArrayLike) -> NDArray[np.float64]:
+    """Pool the maps as the manifest's head says, in float64.
+
+    Parameters
+    ----------
+    evidence : float32 ``(N, K, h, w)``, logit units, as the graph gave it.
+    head : pooling and, for log-sum-exp, its sharpness.
+    biases : ``(K,)``, added after pooling.
+
+    Returns
+    -------
+    float64 ``(N, K)``
+        ``mean(M) + b``, or ``log(mean(exp(r * M))) / r + b``.
+
+    Raises
+    ------
+    ValueError
+        If `evidence` isn't four-dimensional or `biases` doesn't hold one value per class.
+
+    Warning
+    -------
+    Only mean pooling is additive: only there may a cell be called a *share* of the logit.
+
+    Examples
+    --------
+    >>> head = HeadSpec(pooling="mean", grid=(1, 2))
+    >>> recompute(np.array([[[[1.0, 3.0]]]], dtype=np.float32), head, [0.5])
+    array([[2.5]])
+    """
+    added = np.asarray(biases, dtype=np.float64)
+    if evidence.ndim != 4:
+        raise ValueError(f"evidence must be (N, K, h, w), not {evidence.shape}")
+    if added.shape != evidence.shape[1:2]:
+        raise ValueError(f"{evidence.shape[1]} classes need as many biases, not {added.shape}")
+    cells = evidence.astype(np.float64).reshape(*evidence.shape[:2], -1)
+    if head.pooling == "mean":
+        return np.asarray(cells.mean(axis=2) + added)
+    sharpness = float(head.sharpness or 1.0)
+    # the largest cell is taken out first, so that exp can't overflow
+    largest = cells.max(axis=2, keepdims=True)
+    spread = np.log(np.exp(sharpness * (cells - largest)).mean(axis=2)) / sharpness
+    return np.asarray(largest[..., 0] + spread + added)
+
+
+def check(logits: NDArray[np.float32], evidence: NDArray[np.float32], manifest: Manifest) -> Completeness:
+    """Compare the graph's logits with those that its maps add up to.
+
+    Parameters
+    ----------
+    logits : float32 ``(N, K)``
+    evidence : float32 ``(N, K, h, w)``
+    manifest : gives pooling, biases and tolerance.
+
+    Returns
+    -------
+    Completeness
+        With the largest absolute difference over all images and classes; infinite where a value isn't finite, so that
+        a broken map never passes.
+
+    Raises
+    ------
+    ValueError
+        If the two outputs don't have the same N and K.
+    """
+    if logits.shape != evidence.shape[:2]:
+        raise ValueError(f"logits {logits.shape} and evidence {evidence.shape} don't belong together")
+    biases: Sequence[float] = [finding.bias for finding in manifest.findings]
+    largest = float("inf")
+    if np.isfinite(evidence).all() and np.isfinite(logits).all():
+        again = recompute(evidence, manifest.head, biases)
+        largest = float(np.abs(again - logits).max(initial=0.0))
+    return Completeness(pooling=manifest.head.pooling, largest_difference=largest, tolerance=manifest.head.tolerance)
