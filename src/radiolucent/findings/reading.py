@@ -10,7 +10,7 @@ from typing import Literal
 
 from radiolucent.imaging.geometry import PixelRecord
 from radiolucent.imaging.heatmap import Heatmap
-from radiolucent.imaging.study import Frame, Problem
+from radiolucent.imaging.study import Frame, Problem, stack_key
 
 SCHEMA_VERSION = 1
 NOT_FOR_CLINICAL_USE = "Not for clinical use. AI result, not diagnostic, not reviewed by a person."
@@ -70,11 +70,12 @@ class Region:
 class Localisation:
     """Where the evidence of a positive finding lies. No region at all is a result: EMPTY.
 
-    `status` is ``located``, ``empty`` (no focus above threshold) or ``failed`` (no explanation; `reason` says why).
+    `status` is ``located``, ``empty`` (no focus above threshold), ``failed`` (no explanation; `reason` says why) or
+    ``withheld`` (the site's intended-use profile allows no localisation; then no place and no map leaves the server).
     `regions` come largest share first. `contour_level` is in logit units.
     """
 
-    status: Literal["located", "empty", "failed"]
+    status: Literal["located", "empty", "failed", "withheld"]
     regions: tuple[Region, ...] = ()
     laterality: Laterality = "unknown"
     focality: Literal["focal", "diffuse", "multifocal", "none"] = "none"
@@ -166,6 +167,12 @@ class SeriesReading:
     completeness: Completeness
     milliseconds: dict[str, float]
     notes: tuple[str, ...] = ()
+    part: int = 1
+
+    @property
+    def key(self) -> str:
+        """Key of the stack that was read (`imaging.study.Stack.key`)."""
+        return stack_key(self.series_instance_uid, self.part)
 
     @property
     def positives(self) -> tuple[Finding, ...]:

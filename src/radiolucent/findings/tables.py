@@ -6,9 +6,9 @@ import tomllib
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from radiolucent.errors import SetupError
 
@@ -87,6 +87,9 @@ def known_source(key: str) -> str:
     if key not in sources():
         raise ValueError(f"source {key!r} is not in sources.toml; use one that is, or {EXPERT_DEFAULT!r}")
     return key
+
+
+SourceKey = Annotated[str, AfterValidator(known_source)]
 
 
 def _raw(name: str) -> dict[str, Any]:

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from radiolucent.findings.reading import Finding, Graded, Reading
-from radiolucent.findings.tables import InvalidTable, TableModel, known_source, read_table
+from radiolucent.findings.tables import InvalidTable, SourceKey, TableModel, read_table
 from radiolucent.findings.taxonomy import FINDINGS
 
 NONE_ABOVE_THRESHOLD = 5
@@ -20,7 +20,6 @@ Level = Literal[1, 2, 3, 4, 5]
 PositiveLevel = Literal[1, 2, 3, 4]
 Fact = Literal["probability", "size_mm", "volume_ml", "midline_shift_mm", "age_years"]
 Change = Literal["new", "larger", "smaller", "unchanged", "resolved", "not-compared"]
-SourceKey = Annotated[str, AfterValidator(known_source)]
 
 _UNITS: dict[str, str] = {
     "probability": "",
