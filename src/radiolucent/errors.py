@@ -24,10 +24,12 @@ class UnreadableFile(SenderError):
         The file, as the caller named it.
     tag : str
         The DICOM keyword that is missing or wrong, or empty where no single one is to blame.
+    code : str
+        Short and stable, for tables and filters: the code of the `Problem` that this becomes.
     """
 
-    def __init__(self, reason: str, *, path: str, tag: str = "") -> None:
-        self.reason, self.path, self.tag = reason, path, tag
+    def __init__(self, reason: str, *, path: str, tag: str = "", code: str = "unreadable") -> None:
+        self.reason, self.path, self.tag, self.code = reason, path, tag, code
         super().__init__(f"{path}: {tag + ': ' if tag else ''}{reason}")
 
 

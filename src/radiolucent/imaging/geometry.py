@@ -220,7 +220,12 @@ class PixelRecord:
 
 
 def resample(
-    image: Image, matrix: Float, shape: Shape, *, mode: Literal["constant", "nearest"] = "constant", order: int = 1
+    image: Image,
+    matrix: Float,
+    shape: Shape,
+    *,
+    mode: Literal["constant", "nearest"] = "constant",
+    order: Literal[0, 1] = 1,
 ) -> Image:
     """Draw `image` on a canvas of `shape`, pulling each canvas pixel from ``matrix @ (row, column, 1)``.
 
@@ -238,9 +243,9 @@ def resample(
     """
     planes = image.reshape(-1, *image.shape[-2:])
     out = np.empty((len(planes), *shape), dtype=np.float32)
-    for index, plane in enumerate(planes):
+    for plane, canvas in zip(planes, out, strict=True):
         ndimage.affine_transform(
-            plane, matrix[:2, :2], matrix[:2, 2], output_shape=shape, output=out[index], order=order, mode=mode
+            plane, matrix[:2, :2], matrix[:2, 2], output_shape=shape, output=canvas, order=order, mode=mode
         )
     return out.reshape(*image.shape[:-2], *shape)
 

@@ -66,7 +66,8 @@ class Heatmap:
 
     def relative(self, frame: int) -> Image:
         """float32 ``(h, w)`` in [0, 1]: positive evidence over the fixed scale, on the grid."""
-        return np.clip(self.evidence[frame] / np.float32(self.display_scale), 0, 1).astype(np.float32)
+        shares: Image = np.clip(self.evidence[frame] / np.float32(self.display_scale), 0, 1).astype(np.float32)
+        return shares
 
     def at_pixels(self, frame: int) -> Image:
         """float32 ``(rows, columns)`` of the source frame: evidence in logit units, bilinear between cell centres.
@@ -74,7 +75,7 @@ class Heatmap:
         Pixels that the network never saw (outside its crop) are 0.
         """
         rows, columns = self.record.source_shape
-        to_grid = np.linalg.inv(self.record.grid_to_source(self.grid))
+        to_grid = np.linalg.inv(self.record.grid_to_source(self.grid)).astype(np.float64)
         # edge cells reach to the border of the input: take the nearest cell there, then blank what lies outside it
         drawn = resample(self.evidence[frame], to_grid, (rows, columns), mode="nearest")
         row_index, column_index = np.mgrid[0:rows, 0:columns]
