@@ -1,0 +1,139 @@
+"""What a radiologist is told of each finding: change, urgency and confidence, filled into a reading."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from radiolucent.findings.change import ChangeResult, ChangeTable, compare_readings, default_change
+from radiolucent.findings.confidence import ConfidenceTable, default_confidence, grade_confidence
+from radiolucent.findings.priors import Agreement, Prior, agreement
+from radiolucent.findings.reading import Finding, Localisation, Reading, SeriesReading
+from radiolucent.findings.urgency import UrgencyContext, UrgencyTable, default_urgency, grade_urgency
+from radiolucent.imaging.body import Box
+
+StabilityKey = tuple[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tables:
+    """The three rule tables that a reading is judged with; each result names the version of its own."""
+
+    urgency: UrgencyTable
+    confidence: ConfidenceTable
+    change: ChangeTable
+
+
+def default_tables() -> Tables:
+    """The packaged tables."""
+    return Tables(urgency=default_urgency(), confidence=default_confidence(), change=default_change())
+
+
+def judge(
+    reading: Reading,
+    *,
+    bundle_priors: Mapping[str, Prior],
+    body_boxes: Mapping[str, Box],
+    tables: Tables | None = None,
+    prior: Reading | None = None,
+    registered: bool = False,
+    stability: Mapping[StabilityKey, float] | None = None,
+    age_years: float | None = None,
+    midline_shift_mm: float | None = None,
+) -> Reading:
+    """The same reading with urgency, confidence and change of all its findings.
+
+    Parameters
+    ----------
+    bundle_priors : prior map by finding name, as the engines' bundles carry them (`findings.priors`); a finding
+        without one has an unknown agreement, which can't give high confidence.
+    body_boxes : (top, left, height, width) of the body in frame pixels, by Series Instance UID.
+    prior : reading of the prior study, or None: then nothing is said of change.
+    registered : patient coordinates of both studies were brought together.
+    stability : similarity in [0, 1] of the result under small changes of the image, by (series, finding).
+    age_years, midline_shift_mm : of this study, where known.
+
+    Returns
+    -------
+    Reading
+        Below its operating point a finding is at urgency level 5 and has no confidence.
+
+    Raises
+    ------
+    InvalidTable
+        If a table has no row for a finding.
+    """
+    tables = tables or default_tables()
+    changes = compare_readings(reading, prior, table=tables.change, registered=registered) if prior else {}
+    positives = frozenset(finding.name for series in reading.series for finding in series.positives)
+    judged = []
+    for series in reading.series:
+        findings = []
+        for finding in series.findings:
+            key = (series.series_instance_uid, series.engine.name, finding.name)
+            findings.append(
+                _judged(
+                    finding,
+                    change=changes.get(key, ChangeResult(level=None)),
+                    agreement=_agreement(finding, series, bundle_priors, body_boxes, tables),
+                    stability=(stability or {}).get((series.series_instance_uid, finding.name)),
+                    context=UrgencyContext(
+                        age_years=age_years,
+                        midline_shift_mm=midline_shift_mm,
+                        together_with=positives - {finding.name},
+                    ),
+                    tables=tables,
+                )
+            )
+        judged.append(replace(series, findings=tuple(findings)))
+    uid = prior.study_instance_uid if prior else reading.prior_study_instance_uid
+    return replace(reading, series=tuple(judged), prior_study_instance_uid=uid)
+
+
+def _judged(
+    finding: Finding,
+    *,
+    change: ChangeResult,
+    agreement: Agreement | None,
+    stability: float | None,
+    context: UrgencyContext,
+    tables: Tables,
+) -> Finding:
+    size_mm, volume_ml = _size(finding.localisation)
+    context = replace(context, size_mm=size_mm, volume_ml=volume_ml, change=change.level)
+    confidence = (
+        grade_confidence(finding, agreement=agreement, stability=stability, table=tables.confidence)
+        if finding.positive
+        else None
+    )
+    return replace(
+        finding,
+        urgency=grade_urgency(finding, context, tables.urgency),
+        confidence=confidence,
+        change=change.level,
+        change_note=change.note,
+    )
+
+
+def _agreement(
+    finding: Finding,
+    series: SeriesReading,
+    priors: Mapping[str, Prior],
+    boxes: Mapping[str, Box],
+    tables: Tables,
+) -> Agreement | None:
+    prior, box = priors.get(finding.name), boxes.get(series.series_instance_uid)
+    if not finding.positive or prior is None or box is None:
+        return None
+    return agreement(finding.heatmap, prior, box, threshold=tables.confidence.agreement.prior_threshold)
+
+
+def _size(place: Localisation | None) -> tuple[float | None, float | None]:
+    """Largest extent (mm) of one region, and volume (ml) of all of them; None where unknown."""
+    regions = place.regions if place else ()
+    extents = [max(region.extent_mm) for region in regions if region.extent_mm is not None]
+    volumes = [region.volume_ml for region in regions if region.volume_ml is not None]
+    return (
+        max(extents, default=None),
+        sum(volumes) if volumes and len(volumes) == len(regions) else None,
+    )
