@@ -34,7 +34,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 # third-party package → the only places that may import it
 FENCES: dict[str, tuple[str, ...]] = {
     "torch": ("engines.network", "engines.runtime", "explain.compiler", "explain.attribution", "training"),
-    "onnx": ("explain.compiler", "training"),
+    "onnx": ("engines.runtime", "explain.compiler", "training"),
     "onnxscript": ("training",),
     "captum": ("explain.attribution",),
     "sklearn": ("training", "evaluate"),
