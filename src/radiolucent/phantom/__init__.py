@@ -1,1 +1,5 @@
 """Synthetic studies with known truth."""
+
+from radiolucent.phantom.studies import PhantomStudy, arrays, make_study
+
+__all__ = ["PhantomStudy", "arrays", "make_study"]
