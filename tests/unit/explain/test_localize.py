@@ -290,8 +290,9 @@ def test_maps_and_frames_of_different_number_are_refused() -> None:
 def test_full_resolution_counts_the_very_pixels_that_the_overlay_draws(
     record: PixelRecord, place: tuple[float, float]
 ) -> None:
-    rows, columns = record.source_shape
-    shown = heatmap(bump(record, (place[0] * (rows - 1), place[1] * (columns - 1)), width_cells=2.0), record=record)
+    anywhere_seen = record.to_source(np.array(place) * (np.array(record.target_shape) - 1))
+    row, column = np.clip(anywhere_seen, 0, np.array(record.source_shape) - 1)
+    shown = heatmap(bump(record, (row, column), width_cells=2.0), record=record)
     found = locate(shown, resolution="full")
     drawn = shown.at_pixels(0)
     assert found.regions[0].area_pixels == pytest.approx((drawn >= found.contour_level).sum(), abs=2)
