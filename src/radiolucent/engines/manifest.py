@@ -67,6 +67,8 @@ class ScopeSpec(_Table):
     weighting: Literal["T1"] | None = None
     contrast: bool | None = None
     minimum_age_years: float | None = None
+    minimum_slices: int = Field(default=1, ge=1, description="of a volume; a single image counts as one slice")
+    needs_spacing: bool = Field(default=False, description="refuse images whose pixel spacing in mm is unknown")
     limits: list[str] = Field(description="sentences for people: what the engine can't do")
 
 
