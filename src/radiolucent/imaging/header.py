@@ -73,6 +73,9 @@ def settle(dataset: Dataset) -> tuple[str, ...]:
                 element = dataset[tag]
                 if element.VR == "SQ":
                     removed += [f"{element.keyword or tag}.{inner}" for item in element.value for inner in settle(item)]
+                elif element.VR in {"DS", "IS"} and element.value not in (None, ""):
+                    parts = [element.value] if isinstance(element.value, (str, int, float)) else element.value
+                    [float(part) for part in parts]  # pydicom gives text that is no number as it is
                 else:
                     str(element.value)
         except BROKEN:

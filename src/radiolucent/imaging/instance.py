@@ -17,7 +17,13 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.errors import InvalidDicomError
 from pydicom.filereader import _read_file_meta_info
-from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
 
 from radiolucent.errors import UnreadableFile
 from radiolucent.imaging.archive import Source
@@ -143,9 +149,9 @@ def _complete_meta(header: FileDataset) -> None:
     if "TransferSyntaxUID" not in header.file_meta:
         implicit, little = header.original_encoding
         names = {
-            (True, True): "1.2.840.10008.1.2",
+            (True, True): ImplicitVRLittleEndian,
             (False, True): ExplicitVRLittleEndian,
-            (False, False): "1.2.840.10008.1.2.2",
+            (False, False): ExplicitVRBigEndian,
         }
         header.file_meta.TransferSyntaxUID = UID(names[bool(implicit), bool(little)])
 
@@ -168,8 +174,8 @@ def _pixel_element(
     syntax = UID(str(header.file_meta.TransferSyntaxUID))
     stream.seek(position)
     head = stream.read(12)
-    implicit = syntax.is_implicit_VR if not syntax.is_private else False
-    order: Literal["<", ">"] = "<" if syntax.is_private or syntax.is_little_endian else ">"
+    implicit = syntax == ImplicitVRLittleEndian
+    order: Literal["<", ">"] = ">" if syntax == ExplicitVRBigEndian else "<"
     if len(head) < 8:
         return "", "", None, 0
     group, element = struct.unpack(f"{order}HH", head[:4])

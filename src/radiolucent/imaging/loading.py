@@ -87,7 +87,8 @@ def load(path: Path, *, progress: Progress | None = None) -> Loaded:
         if progress is not None:
             progress(index + 1, len(sources))
     instances, conflicts = _without_copies(instances)
-    loaded = _group(instances, [*problems, *conflicts])
+    instances, strangers = _of_one_patient(instances)
+    loaded = _group(instances, [*problems, *conflicts, *strangers])
     if not loaded.studies:
         raise NothingToRead(f"{path}: {_reasons(len(sources), loaded.problems)}")
     return loaded
@@ -182,6 +183,25 @@ def _without_copies(instances: list[Instance]) -> tuple[list[Instance], list[Pro
             )
             problems.append(_problem(_identified(error, instance.header), instance.source))
     return list(kept.values()), problems
+
+
+def _of_one_patient(instances: list[Instance]) -> tuple[list[Instance], list[Problem]]:
+    """Drop what bears another Patient ID than most of its study: two patients must never make one reading."""
+    patients: dict[str, Counter[str]] = defaultdict(Counter)
+    for instance in instances:
+        if text(instance.header, "PatientID"):
+            patients[text(instance.header, "StudyInstanceUID")][text(instance.header, "PatientID")] += 1
+    kept: list[Instance] = []
+    problems: list[Problem] = []
+    for instance in instances:
+        header = instance.header
+        patient = text(header, "PatientID")
+        if not patient or patient == patients[text(header, "StudyInstanceUID")].most_common(1)[0][0]:
+            kept.append(instance)
+        else:
+            error = fault("patient-mismatch", "is another than in the rest of the study", instance.source, "PatientID")
+            problems.append(_problem(_identified(error, header), instance.source))
+    return kept, problems
 
 
 def _group(instances: list[Instance], problems: list[Problem]) -> Loaded:
