@@ -59,6 +59,7 @@ class Stack:
     decode : gives the modality values of one frame by index, float32 ``(rows, columns)``: HU for CT, stored values
         after rescale or modality LUT otherwise, in MONOCHROME2 polarity (larger is brighter).
     slice_spacing_mm : distance between neighbouring slices along the normal, None for anything but a volume.
+    part : from 1; a series that holds several stacks (orientations, echoes) numbers them.
     colour : True where the instance is RGB, YBR or palette colour; `decode` then gives luminance.
     notes : what was found odd but readable, one sentence each (gaps, duplicates, gantry tilt).
     """
@@ -74,10 +75,16 @@ class Stack:
     window: Window | None = None
     colour: bool = False
     notes: tuple[str, ...] = ()
+    part: int = 1
 
     def __post_init__(self) -> None:
         if not self.frames or len(self.frames) != len(self.headers):
             raise ValueError("a stack needs at least one frame and one header per frame")
+
+    @property
+    def key(self) -> str:
+        """What tells it from every other stack: Series Instance UID, and its part where that isn't the first."""
+        return stack_key(self.series_instance_uid, self.part)
 
     @property
     def header(self) -> Dataset:
@@ -93,6 +100,15 @@ class Stack:
     def pixels(self) -> NDArray[np.float32]:
         """float32 ``(frames, rows, columns)``: every frame decoded. Raises `UnreadablePixels`."""
         return np.stack([self.decode(index) for index in range(len(self.frames))])
+
+
+def stack_key(series_instance_uid: str, part: int) -> str:
+    """Key of a stack: the series, and ``#part`` behind it from the second part on.
+
+    >>> stack_key("1.2.3", 1), stack_key("1.2.3", 2)
+    ('1.2.3', '1.2.3#2')
+    """
+    return series_instance_uid if part == 1 else f"{series_instance_uid}#{part}"
 
 
 @dataclass(frozen=True, kw_only=True)

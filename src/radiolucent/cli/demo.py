@@ -1,0 +1,70 @@
+"""``radiolucent demo``: synthetic studies through the whole route, and how far each map lies from the truth."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from radiolucent.cli.console import PROBLEM, err, errors_to_exit, out, print_json, progress_bar
+
+if TYPE_CHECKING:
+    from radiolucent.pipeline.demo import Row
+
+
+def demo(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the studies and results.")] = Path("demo"),
+    force: Annotated[bool, typer.Option("--force", help="Replace an earlier demo.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The table as JSON.")] = False,
+) -> None:
+    """Make synthetic studies with known truth, read them, and open the door to the results: DIR/index.html."""
+    from radiolucent.engines.runtime import load_engine
+    from radiolucent.pipeline.demo import run_demo
+    from radiolucent.pipeline.read_path import choose_bundles
+
+    with errors_to_exit():
+        engines = [load_engine(bundle) for bundle in choose_bundles([])]
+        with progress_bar(quiet=as_json) as report:
+            rows = run_demo(output, engines, made_at=datetime.now(UTC), force=force, progress=report)
+    if as_json:
+        print_json([_plain(row) for row in rows])
+    else:
+        out.print(_table(rows))
+        out.print(f"overview: {output / 'index.html'}", markup=False)
+        out.print("Synthetic images: these distances say nothing about patients. Not for clinical use.", style="bold")
+    if not all(row.right for row in rows):
+        err.print("a synthetic study was not read as it was made; the table says which", style="yellow")
+        raise typer.Exit(PROBLEM)
+
+
+def _table(rows: list[Row]) -> Table:
+    table = Table(box=None, header_style="bold")
+    for name in ("study", "made with", "found", "probability", "centroid off by", "peak inside", "read in"):
+        table.add_column(name)
+    for row in rows:
+        table.add_row(
+            row.case.name,
+            ", ".join(row.case.findings) or "nothing",
+            ", ".join(row.found) or "no finding above threshold",
+            "" if row.probability is None else f"{row.probability:.1%}",
+            "" if row.distance_mm is None else f"{row.distance_mm:.1f} mm",
+            "" if row.inside is None else ("yes" if row.inside else "no"),
+            f"{row.seconds:.2f} s",
+        )
+    return table
+
+
+def _plain(row: Row) -> dict[str, object]:
+    return {
+        "study": row.case.name,
+        "made_with": row.case.findings,
+        "found": row.found,
+        "probability": row.probability,
+        "distance_mm": row.distance_mm,
+        "inside": row.inside,
+        "seconds": row.seconds,
+        "folder": str(row.folder),
+    }

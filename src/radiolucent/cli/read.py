@@ -1,0 +1,123 @@
+"""``radiolucent read``: a study in; findings, heatmaps, DICOM objects, a report and JSON out."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from radiolucent.cli.console import err, errors_to_exit, out, print_json, progress_bar
+
+if TYPE_CHECKING:
+    from radiolucent.findings.reading import Finding, Reading, SeriesReading
+    from radiolucent.imaging.study import Problem
+
+
+def read(
+    path: Annotated[Path, typer.Argument(help="A DICOM file, a folder or a zip.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to make; it must not exist yet.")],
+    prior: Annotated[Path | None, typer.Option(help="An earlier study of the same patient, to compare with.")] = None,
+    engine: Annotated[
+        list[str] | None, typer.Option(help="Engine name or bundle folder; can be repeated. Default: all installed.")
+    ] = None,
+    backend: Annotated[Literal["onnx", "torch"], typer.Option(help="torch needs the 'torch' extra.")] = "onnx",
+    threads: Annotated[int, typer.Option(min=0, help="Threads of one engine run; 0: all cores.")] = 0,
+    phantom_findings: Annotated[
+        bool, typer.Option("--phantom-findings", help="Also report findings known from synthetic images only.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace the output folder if it exists.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="reading.json on stdout, nothing else.")] = False,
+) -> None:
+    """Read a study and write report.html, reading.json, evidence.npz and dicom/ to a new folder.
+
+    Ends with 0 where something was read or clearly refused, 1 where nothing could be read, 2 for wrong use.
+    """
+    from radiolucent.engines.runtime import load_engine
+    from radiolucent.pipeline.output import prepare_folder, write_readings
+    from radiolucent.pipeline.read_path import choose_bundles, read_path
+    from radiolucent.pipeline.read_study import Options
+
+    with errors_to_exit():
+        prepare_folder(output, force=force)
+        engines = [load_engine(bundle, backend=backend, threads=threads) for bundle in choose_bundles(engine or [])]
+        with progress_bar(quiet=as_json) as report:
+            result = read_path(
+                path,
+                engines,
+                prior=prior,
+                options=Options(phantom_findings=phantom_findings),
+                progress=report,
+            )
+            document = write_readings(result, output, made_at=datetime.now(UTC), force=force, progress=report)
+    if as_json:
+        print_json(document)
+        return
+    for reading in result.readings:
+        _print_reading(reading)
+    for problem in result.problems:
+        _print_problem(problem)
+    out.print(f"report: {output / 'report.html'}", markup=False)
+    out.print("Not for clinical use.", style="bold")
+
+
+def _print_reading(reading: Reading) -> None:
+    out.print(f"study {reading.study_instance_uid}", style="bold", markup=False)
+    for series in reading.series:
+        frames = f"{len(series.frames)} slices" if series.kind == "volume" else f"{len(series.frames)} image(s)"
+        milliseconds = sum(series.milliseconds.values())
+        out.print(f"  {series.description} ({frames}), {series.engine.label}, {milliseconds:.0f} ms", markup=False)
+        for note in series.notes:
+            out.print(f"    note: {note}", markup=False)
+        for finding in sorted(series.findings, key=lambda finding: (not finding.positive, -finding.score)):
+            out.print("    " + finding_line(finding, series), markup=False)
+        if not series.positives:
+            out.print("    no finding above threshold")
+    for unread in reading.unread:
+        out.print(f"  {unread.description}: not read", markup=False)
+        for refusal in unread.refusals:
+            out.print(f"    {refusal.engine or 'reason'}: {refusal.reason} [{refusal.code}]", markup=False)
+    for problem in reading.problems:
+        _print_problem(problem)
+
+
+def _print_problem(problem: Problem) -> None:
+    err.print(f"  not read: {problem.reason} [{problem.code}]", markup=False)
+
+
+def finding_line(finding: Finding, series: SeriesReading) -> str:
+    """One line of text: name, probability, operating point, where, how large, heatmap."""
+    from radiolucent.findings.taxonomy import finding_type
+
+    label = finding_type(finding.name).label
+    calibrated = finding.probability is not None
+    number = f"{finding.probability:6.1%}" if calibrated else f"score {finding.score:.2f}"
+    threshold = f"{finding.operating_point:.1%}" if calibrated else f"{finding.operating_point:.2f}"
+    parts = [f"{label:<22} {number}  (threshold {threshold})"]
+    if not finding.positive:
+        return parts[0] + "  below threshold"
+    where = finding.localisation
+    if where is None or where.status == "failed":
+        parts.append(f"no explanation: {where.reason if where else 'not located'}")
+    elif where.status == "empty":
+        parts.append("heatmap EMPTY: no focus above threshold")
+    else:
+        region = where.regions[0]
+        parts.append(where.laterality)
+        if series.kind == "volume":
+            parts.append(f"slice {region.frame + 1}/{len(series.frames)}")
+        if region.extent_mm:
+            parts.append(f"{region.extent_mm[0]:.0f} × {region.extent_mm[1]:.0f} mm")
+        if region.centroid_mm:
+            parts.append("at ({:.0f}, {:.0f}, {:.0f}) mm".format(*region.centroid_mm))
+        parts.append(f"heatmap yes, {where.focality}")
+    if finding.urgency:
+        parts.append(f"urgency {finding.urgency.level}")
+    if finding.confidence:
+        parts.append(f"confidence {finding.confidence.level}")
+    if finding.change:
+        parts.append(finding.change_note or finding.change)
+    if finding.basis == "phantom":
+        parts.append("known from synthetic images only")
+    return "  ".join(parts)

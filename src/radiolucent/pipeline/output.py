@@ -1,0 +1,147 @@
+"""The output folder: report.html, reading.json, evidence.npz and dicom/, there as a whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from radiolucent.errors import OutputExists, SetupError
+from radiolucent.imaging.study import Study
+from radiolucent.pipeline.pictures import finding_pictures, pictures_by_series, series_pictures, stacks_by_key
+from radiolucent.pipeline.read_path import PathResult, StudyResult
+from radiolucent.pipeline.read_study import SOFTWARE, Progress
+from radiolucent.results.objects import encode_reading
+from radiolucent.results.reading_json import dump, pack_evidence, readings_to_json
+from radiolucent.results.report import StudyFacts, render_report
+
+
+def prepare_folder(folder: Path, *, force: bool) -> None:
+    """Say early what would go wrong late, before anything is read.
+
+    Raises
+    ------
+    OutputExists
+        If the folder (or a file of that name) is there and `force` isn't given.
+    SetupError
+        If it can't be made there.
+    """
+    if (folder.exists() or folder.is_symlink()) and not force:
+        raise OutputExists(f"{folder} exists: name another folder, or replace it with --force")
+    if force and folder.exists() and not _is_ours(folder):
+        raise OutputExists(f"{folder} holds no reading.json: it isn't a reading, so --force doesn't replace it")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SetupError(f"{folder.parent} can't be made: {error.strerror}") from error
+    if not os.access(folder.parent, os.W_OK):
+        raise SetupError(f"{folder.parent} can't be written to: name a folder elsewhere")
+
+
+def write_readings(
+    result: PathResult,
+    folder: Path,
+    *,
+    made_at: datetime,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Write everything and let `folder` appear in one step.
+
+    Parameters
+    ----------
+    made_at : goes into every object; the same inputs and the same time give the same bytes.
+
+    Returns
+    -------
+    The document that ``reading.json`` holds.
+
+    Raises
+    ------
+    OutputExists
+        If the folder is there already and `force` isn't given.
+    EncodingError
+        If a result can't be written as a valid object; then there is no folder.
+    """
+    prepare_folder(folder, force=force)
+    document, maps = readings_to_json(result.readings, problems=result.problems, made_at=made_at, software=SOFTWARE)
+    with _appearing(folder) as partial:
+        (partial / "reading.json").write_text(dump(document), encoding="utf-8")
+        (partial / "evidence.npz").write_bytes(pack_evidence(maps))
+        pictures, plain_pictures = [], []
+        for index, one in enumerate(result.results):
+            if progress:
+                progress("writing", index, len(result.results))
+            _write_objects(one, partial / "dicom", made_at=made_at)
+            pictures += list(finding_pictures(one))
+            plain_pictures += list(series_pictures(one))
+        page = render_report(
+            result.readings,
+            facts={one.study.study_instance_uid: study_facts(one.study, one.prior_study) for one in result.results},
+            pictures=pictures,
+            series_pictures=plain_pictures,
+            problems=result.problems,
+            made_at=made_at,
+        )
+        (partial / "report.html").write_text(page, encoding="utf-8")
+    return document
+
+
+def study_facts(study: Study, prior: Study | None = None) -> StudyFacts:
+    """What identifies the study on the page; the patient's name is left out."""
+
+    def value(keyword: str) -> str:
+        return str(study.header.get(keyword, "") or "")
+
+    return StudyFacts(
+        study_instance_uid=study.study_instance_uid,
+        patient_id=value("PatientID"),
+        study_date=value("StudyDate"),
+        description=value("StudyDescription"),
+        modality=value("Modality"),
+        accession_number=value("AccessionNumber"),
+        prior_study_date=str(prior.header.get("StudyDate", "") or "") if prior else "",
+    )
+
+
+def _write_objects(result: StudyResult, folder: Path, *, made_at: datetime) -> None:
+    objects = encode_reading(
+        result.reading,
+        stacks_by_key(result.study),
+        pictures_by_series(result.study, result.reading.series),
+        made_at=made_at,
+    )
+    if not objects:
+        return
+    target = folder / result.study.study_instance_uid
+    target.mkdir(parents=True)
+    for item in objects:
+        item.dataset.save_as(target / f"{item.name}.dcm", enforce_file_format=True)
+
+
+@contextmanager
+def _appearing(folder: Path) -> Iterator[Path]:
+    """A folder beside the wanted one that takes its name at the end, or vanishes."""
+    partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        yield partial
+        partial.chmod(0o755)
+        if folder.exists():
+            old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
+            folder.rename(old / "reading")
+            partial.rename(folder)
+            shutil.rmtree(old)
+        else:
+            partial.rename(folder)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+def _is_ours(folder: Path) -> bool:
+    return folder.is_dir() and (folder / "reading.json").is_file()

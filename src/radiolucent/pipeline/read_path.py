@@ -1,0 +1,130 @@
+"""Everything under a path, read: each study by the route, the prior beside it, and the problems of loose files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from radiolucent.engines.registry import Bundle, find_bundle, installed_bundles, load_bundle, newest
+from radiolucent.engines.runtime import Engine, load_engine
+from radiolucent.errors import SetupError
+from radiolucent.findings.judgement import judge
+from radiolucent.findings.reading import Reading
+from radiolucent.imaging.body import Box, body_box
+from radiolucent.imaging.loading import load
+from radiolucent.imaging.quality import age_years
+from radiolucent.imaging.study import Problem, Study
+from radiolucent.pipeline.read_study import Options, Progress, read_study
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyResult:
+    """One study with its reading, and the prior that it was compared with."""
+
+    study: Study
+    reading: Reading
+    prior_study: Study | None = None
+    prior_reading: Reading | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PathResult:
+    """What was read under one path."""
+
+    results: tuple[StudyResult, ...]
+    problems: tuple[Problem, ...]
+
+    @property
+    def readings(self) -> tuple[Reading, ...]:
+        """The readings, in the order of the studies."""
+        return tuple(result.reading for result in self.results)
+
+
+def choose_bundles(names: Sequence[str]) -> list[Bundle]:
+    """The bundles of these names or folders; the newest version of each installed one where no name is given.
+
+    Raises
+    ------
+    SetupError
+        If a name is no folder and no installed engine.
+    """
+    installed = installed_bundles()
+    if not names:
+        return newest(installed)
+    return [load_bundle(Path(name)) if Path(name).is_dir() else find_bundle(name, installed) for name in names]
+
+
+def read_path(
+    path: Path,
+    engines: Sequence[Engine],
+    *,
+    prior: Path | None = None,
+    options: Options | None = None,
+    progress: Progress | None = None,
+) -> PathResult:
+    """Read every study under `path`.
+
+    Raises
+    ------
+    UnreadableFile, UnsafeArchive, NothingToRead
+        If the path itself can't be read at all. A broken file among good ones is a problem in the result instead.
+    """
+    loaded = load(path, progress=(lambda done, total: progress("reading files", done, total)) if progress else None)
+    earlier = load(prior) if prior else None
+    results = []
+    for study in loaded.studies:
+        earlier_study = _prior_of(study, earlier.studies) if earlier else None
+        reading = read_study(study, engines, options=options, progress=progress)
+        prior_reading = read_study(earlier_study, engines, options=options) if earlier_study else None
+        judged = judge(
+            reading,
+            prior=prior_reading,
+            bundle_priors={name: map_ for engine in engines for name, map_ in engine.bundle.priors.items()},
+            body_boxes=_body_boxes(study, reading),
+            age_years=age_years(study.header),
+        )
+        results.append(StudyResult(study=study, reading=judged, prior_study=earlier_study, prior_reading=prior_reading))
+    problems = loaded.problems + (earlier.problems if earlier else ())
+    return PathResult(results=tuple(results), problems=problems)
+
+
+def _body_boxes(study: Study, reading: Reading) -> dict[str, Box]:
+    """The body's box in every series that was read, by Series Instance UID."""
+    read = {series.key for series in reading.series}
+    return {stack.series_instance_uid: body_box(stack.pixels) for stack in study.stacks if stack.key in read}
+
+
+def _prior_of(study: Study, candidates: Sequence[Study]) -> Study | None:
+    """The latest other study of the same patient; the only one where neither side names a patient."""
+    patient = str(study.header.get("PatientID", "") or "")
+    others = [
+        other
+        for other in candidates
+        if other.study_instance_uid != study.study_instance_uid
+        and str(other.header.get("PatientID", "") or "") == patient
+    ]
+    return max(others, key=lambda other: str(other.header.get("StudyDate", "") or ""), default=None)
+
+
+def read(path: str | Path, *, prior: str | Path | None = None, engines: Sequence[str] = ()) -> Reading:
+    """Read one study: ``reading = radiolucent.read("study/")``.
+
+    Parameters
+    ----------
+    path : a DICOM file, a folder or a zip that holds one study.
+    prior : an earlier study of the same patient.
+    engines : names or bundle folders; all installed engines where none is given.
+
+    Raises
+    ------
+    SenderError
+        If nothing can be read.
+    SetupError
+        If the path holds several studies (read them one by one), or an engine isn't installed.
+    """
+    loaded = [load_engine(bundle) for bundle in choose_bundles(engines)]
+    result = read_path(Path(path), loaded, prior=Path(prior) if prior else None)
+    if len(result.readings) != 1:
+        raise SetupError(f"{path} holds {len(result.readings)} studies: name one of them")
+    return result.readings[0]

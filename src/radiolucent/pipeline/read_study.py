@@ -1,0 +1,235 @@
+"""THE ROUTE of one study, read this first: load, ask who may read, prepare, run, check, calibrate, locate, judge.
+
+Everything here is a function of the study and of the engines; nothing is written. `pipeline.output` writes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from radiolucent import __version__
+from radiolucent.engines.manifest import FindingEntry
+from radiolucent.engines.preprocess import prepare
+from radiolucent.engines.registry import Bundle
+from radiolucent.engines.runtime import Engine, EngineOutput
+from radiolucent.errors import EngineError, SenderError
+from radiolucent.explain.completeness import check
+from radiolucent.explain.localize import localise
+from radiolucent.findings.reading import (
+    Completeness,
+    EngineRef,
+    Finding,
+    Localisation,
+    Reading,
+    Refusal,
+    SeriesReading,
+    UnreadSeries,
+)
+from radiolucent.findings.taxonomy import finding_type
+from radiolucent.imaging.body import image_left, midline_mm
+from radiolucent.imaging.geometry import PixelRecord
+from radiolucent.imaging.heatmap import Heatmap
+from radiolucent.imaging.study import Stack, Study
+from radiolucent.ingest.eligibility import refusals
+
+SOFTWARE = f"radiolucent {__version__}"
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What a caller may choose for one read.
+
+    Parameters
+    ----------
+    phantom_findings : also report findings whose engine knows them from synthetic images only.
+    """
+
+    phantom_findings: bool = False
+
+
+def read_study(
+    study: Study,
+    engines: Sequence[Engine],
+    *,
+    options: Options | None = None,
+    progress: Progress | None = None,
+) -> Reading:
+    """Read every series of a study with every engine that may read it.
+
+    A refusal, a broken object or a failed engine is part of the result: it is never left out and never "normal".
+
+    Parameters
+    ----------
+    study : from `imaging.loading.load`.
+    engines : from `engines.runtime.load_engine`.
+    progress : called with (series description, series done, series in all).
+    """
+    options = options or Options()
+    read: list[SeriesReading] = []
+    unread: list[UnreadSeries] = []
+    for index, stack in enumerate(study.stacks):
+        if progress:
+            progress(series_name(stack), index, len(study.stacks))
+        refused: list[Refusal] = []
+        was_read = False
+        for engine in engines:
+            try:
+                reasons = refusals(stack, engine.bundle.manifest)
+                refused.extend(reasons)
+                if not reasons:
+                    read.append(read_stack(stack, engine, options=options))
+                    was_read = True
+            except SenderError as error:
+                refused.append(Refusal(code="unreadable-pixels", reason=str(error)))
+                break
+            except EngineError as error:
+                refused.append(Refusal(code="engine-failed", reason=str(error), engine=engine.bundle.manifest.label))
+        if not was_read:
+            unread.append(_unread(stack, refused, engines))
+    if progress:
+        progress("", len(study.stacks), len(study.stacks))
+    return Reading(
+        study_instance_uid=study.study_instance_uid,
+        series=tuple(read),
+        unread=tuple(unread),
+        problems=study.problems,
+        software=SOFTWARE,
+    )
+
+
+def read_stack(stack: Stack, engine: Engine, *, options: Options) -> SeriesReading:
+    """Read one stack with one engine that may read it.
+
+    Raises
+    ------
+    UnreadablePixels
+        If a frame can't be decoded.
+    EngineError
+        If the engine fails or returns something that isn't a finite number.
+    """
+    bundle, clock = engine.bundle, _Clock()
+    pixels = stack.pixels
+    clock.lap("decode")
+    batch, record = prepare(pixels, stack.spacing_mm, bundle.manifest.input)
+    clock.lap("prepare")
+    output = engine.run(batch)
+    clock.lap("engine")
+    completeness = check(output.logits, output.evidence, bundle.manifest)
+    findings = tuple(
+        _finding(entry, index, output, bundle=bundle, record=record, stack=stack, completeness=completeness)
+        for index, entry in enumerate(bundle.manifest.findings)
+        if entry.basis == "real" or options.phantom_findings
+    )
+    clock.lap("locate")
+    return SeriesReading(
+        series_instance_uid=stack.series_instance_uid,
+        modality=stack.modality,
+        kind=stack.kind,
+        description=series_name(stack),
+        frames=stack.frames,
+        shape=(pixels.shape[1], pixels.shape[2]),
+        slice_spacing_mm=stack.slice_spacing_mm,
+        engine=EngineRef(name=bundle.manifest.name, version=bundle.manifest.version, digest=bundle.digest),
+        record=record,
+        findings=findings,
+        completeness=completeness,
+        milliseconds=clock.laps,
+        notes=stack.notes,
+        part=stack.part,
+    )
+
+
+def _finding(
+    entry: FindingEntry,
+    index: int,
+    output: EngineOutput,
+    *,
+    bundle: Bundle,
+    record: PixelRecord,
+    stack: Stack,
+    completeness: Completeness,
+) -> Finding:
+    frame_logits = output.logits[:, index]
+    logit = study_logit(frame_logits, bundle.manifest.study_rule)
+    probability = bundle.probability(entry.name, logit)
+    score = float(1 / (1 + np.exp(-logit)))
+    operating_point = bundle.operating_point(entry.name)
+    positive = (score if probability is None else probability) >= operating_point
+    heatmap = Heatmap(
+        evidence=np.ascontiguousarray(output.evidence[:, index]), record=record, display_scale=entry.display_scale
+    )
+    finding = Finding(
+        name=entry.name,
+        basis=entry.basis,
+        logit=logit,
+        score=score,
+        probability=probability,
+        operating_point=operating_point,
+        positive=positive,
+        frame_logits=tuple(float(value) for value in frame_logits),
+        heatmap=heatmap,
+    )
+    return replace(finding, localisation=_localisation(finding, stack, completeness)) if positive else finding
+
+
+def _localisation(finding: Finding, stack: Stack, completeness: Completeness) -> Localisation:
+    if not completeness.holds:
+        return Localisation(
+            status="failed",
+            reason=f"the map doesn't add up to the score (off by {completeness.largest_difference:.2g} logits)",
+        )
+    return localise(
+        finding.heatmap,
+        stack.frames,
+        slice_spacing_mm=stack.slice_spacing_mm,
+        resolution="full" if finding_type(finding.name).critical else "grid",
+        midline_mm=midline_mm(stack),
+        image_left=image_left(stack),
+    )
+
+
+def study_logit(frame_logits: NDArray[np.float32], rule: Literal["image", "largest-slice"]) -> float:
+    """One logit for a series from the logits of its frames, float32 ``(frames,)``.
+
+    ``image``: the only frame's, or the largest where there are several. ``largest-slice``: the largest over all
+    slices. Both are recomputable from what is stored.
+    """
+    return float(frame_logits.max())
+
+
+def series_name(stack: Stack) -> str:
+    """The series' own description, or its modality: never a patient's name."""
+    text = str(stack.header.get("SeriesDescription", "") or "").strip()
+    return text or f"{stack.modality} series"
+
+
+def _unread(stack: Stack, refused: Sequence[Refusal], engines: Sequence[Engine]) -> UnreadSeries:
+    if not engines:
+        refused = [Refusal(code="no-engine", reason="no engine is installed: see 'radiolucent engine list'")]
+    return UnreadSeries(
+        series_instance_uid=stack.series_instance_uid,
+        modality=stack.modality,
+        description=series_name(stack),
+        frames=len(stack.frames),
+        refusals=tuple(refused),
+    )
+
+
+class _Clock:
+    """Milliseconds between one lap and the next."""
+
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self.laps[name] = round((now - self._last) * 1000, 2)
+        self._last = now

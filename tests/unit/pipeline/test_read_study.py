@@ -1,0 +1,181 @@
+"""The route: what is bright is found where it is, what may not be read is refused, what fails is said."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+
+from radiolucent.errors import UnreadablePixels
+from radiolucent.imaging.geometry import ImagePlane
+from radiolucent.imaging.study import Frame, Stack, Study
+from radiolucent.pipeline.read_study import Options, read_study
+
+ROWS, COLUMNS, SLICES = 160, 150, 8
+SPACING = (1.2, 1.1)
+Z = [5.0 * index for index in range(SLICES)]
+
+
+def a_header(**changes: Any) -> Dataset:
+    header = Dataset()
+    values = {
+        "Modality": "MR",
+        "SOPClassUID": "1.2.840.10008.5.1.4.1.1.4",
+        "BodyPartExamined": "BRAIN",
+        "SeriesDescription": "AX T1 POST",
+        "ImageType": ["ORIGINAL", "PRIMARY", "OTHER"],
+        "ContrastBolusAgent": "GADOLINIUM",
+        "ScanningSequence": "SE",
+        "RepetitionTime": "600",
+        "EchoTime": "12",
+        "PhotometricInterpretation": "MONOCHROME2",
+        "Rows": ROWS,
+        "Columns": COLUMNS,
+    }
+    for keyword, value in {**values, **changes}.items():
+        setattr(header, keyword, value)
+    return header
+
+
+def a_volume(spot: tuple[int, int, int] | None) -> NDArray[np.float32]:
+    """A grey head of 90 × 80 pixels; a bright ball of 8 pixels around `spot` (slice, row, column)."""
+    z, row, column = np.ogrid[0:SLICES, 0:ROWS, 0:COLUMNS]
+    inside = ((row - 80) / 62.0) ** 2 + ((column - 75) / 55.0) ** 2 + 0 * z <= 1
+    pixels = np.where(inside, 300.0, 2.0).astype(np.float32)
+    if spot:
+        ball = (row - spot[1]) ** 2 + (column - spot[2]) ** 2 + (4 * (z - spot[0])) ** 2 <= 8**2
+        pixels[ball] = 900.0
+    return pixels
+
+
+def a_study(pixels: NDArray[np.float32], header: Dataset | None = None) -> Study:
+    header = header or a_header()
+    frames = tuple(
+        Frame(
+            sop_class_uid="1.2.840.10008.5.1.4.1.1.4",
+            sop_instance_uid=f"1.2.3.{index}",
+            plane=ImagePlane(
+                position_mm=(-80.0, -95.0, z), row_cosines=(1, 0, 0), column_cosines=(0, 1, 0), spacing_mm=SPACING
+            ),
+            spacing_mm=SPACING,
+        )
+        for index, z in enumerate(Z)
+    )
+    stack = Stack(
+        study_instance_uid="1.2",
+        series_instance_uid="1.2.3",
+        modality=str(header.Modality),
+        kind="volume",
+        frames=frames,
+        headers=(header,) * SLICES,
+        decode=lambda index: pixels[index],
+        slice_spacing_mm=5.0,
+    )
+    return Study(study_instance_uid="1.2", stacks=(stack,), header=header)
+
+
+def test_a_bright_ball_is_found_at_its_place_in_the_patient(bright_spots: Callable[..., Any]) -> None:
+    spot = (5, 60, 100)
+    reading = read_study(a_study(a_volume(spot)), [bright_spots()])
+    finding = reading.findings[0]
+    truth = (-80.0 + 100 * SPACING[1], -95.0 + 60 * SPACING[0], Z[5])
+    assert (finding.name, finding.positive, reading.state) == ("glioma", True, "read")
+    assert finding.localisation is not None
+    region = finding.localisation.regions[0]
+    assert (region.first_frame, region.last_frame) == (4, 6)
+    assert region.centroid_mm == pytest.approx(truth, abs=2.5)  # half a cell of 5 mm
+    assert finding.localisation.laterality == "left"
+
+
+def test_a_head_without_a_bright_ball_has_nothing_above_threshold_and_no_localisation(
+    bright_spots: Callable[..., Any],
+) -> None:
+    reading = read_study(a_study(a_volume(None)), [bright_spots()])
+    assert [finding.positive for finding in reading.findings] == [False, False]
+    assert all(finding.localisation is None for finding in reading.findings)
+    assert all(finding.heatmap.empty for finding in reading.findings)
+
+
+def test_the_largest_slice_decides_and_every_slice_keeps_its_logit(bright_spots: Callable[..., Any]) -> None:
+    finding = read_study(a_study(a_volume((5, 60, 100))), [bright_spots()]).findings[0]
+    assert len(finding.frame_logits) == SLICES
+    assert finding.logit == max(finding.frame_logits)
+    assert int(np.argmax(finding.frame_logits)) == 5
+
+
+def test_an_uncalibrated_finding_has_a_score_and_no_probability(bright_spots: Callable[..., Any]) -> None:
+    findings = {finding.name: finding for finding in read_study(a_study(a_volume(None)), [bright_spots()]).findings}
+    assert findings["glioma"].probability is not None
+    assert findings["meningioma"].probability is None
+
+
+def test_maps_that_do_not_add_up_leave_the_finding_without_an_explanation(bright_spots: Callable[..., Any]) -> None:
+    reading = read_study(a_study(a_volume((5, 60, 100))), [bright_spots(lie=0.5)])
+    finding = reading.findings[0]
+    assert finding.positive
+    assert finding.localisation is not None
+    assert finding.localisation.status == "failed"
+    assert "doesn't add up" in finding.localisation.reason
+    assert not reading.series[0].completeness.holds
+
+
+def test_an_engine_that_fails_is_a_stated_refusal_and_the_study_is_not_read(bright_spots: Callable[..., Any]) -> None:
+    reading = read_study(a_study(a_volume(None)), [bright_spots(broken=True)])
+    assert reading.state == "not-read"
+    assert [refusal.code for refusal in reading.unread[0].refusals] == ["engine-failed"]
+    assert "out of memory" in reading.unread[0].refusals[0].reason
+
+
+def test_one_engine_that_fails_does_not_keep_another_from_reading(bright_spots: Callable[..., Any]) -> None:
+    reading = read_study(a_study(a_volume(None)), [bright_spots(broken=True), bright_spots()])
+    assert len(reading.series) == 1
+    assert reading.unread == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"Modality": "CT"}, "modality"),
+        ({"BodyPartExamined": "KNEE", "SeriesDescription": "T1"}, "body-part"),
+        ({"ContrastBolusAgent": "", "SeriesDescription": "AX T1 PRE"}, "contrast"),
+        ({"RepetitionTime": "4000", "EchoTime": "100"}, "weighting"),
+    ],
+)
+def test_what_is_out_of_scope_is_refused_with_its_reason(
+    changes: dict[str, Any], code: str, bright_spots: Callable[..., Any]
+) -> None:
+    reading = read_study(a_study(a_volume(None), a_header(**changes)), [bright_spots()])
+    assert reading.state == "not-read"
+    assert any(refusal.code.startswith(code) for refusal in reading.unread[0].refusals)
+    assert all(refusal.reason for refusal in reading.unread[0].refusals)
+
+
+def test_without_any_engine_the_study_is_not_read_and_the_reason_says_what_to_do() -> None:
+    reading = read_study(a_study(a_volume(None)), [])
+    assert reading.unread[0].refusals[0].code == "no-engine"
+    assert "engine list" in reading.unread[0].refusals[0].reason
+
+
+def test_pixels_that_cannot_be_decoded_are_a_stated_refusal(bright_spots: Callable[..., Any]) -> None:
+    def fail(index: int) -> NDArray[np.float32]:
+        raise UnreadablePixels("the frame ends early; send it again", path="a.dcm", tag="PixelData")
+
+    study = a_study(a_volume(None))
+    stack = study.stacks[0]
+    broken = Stack(**{**{name: getattr(stack, name) for name in stack.__dataclass_fields__}, "decode": fail})
+    reading = read_study(Study(study_instance_uid="1.2", stacks=(broken,)), [bright_spots()])
+    assert reading.state == "not-read"
+    assert [refusal.code for refusal in reading.unread[0].refusals] == ["unreadable-pixels"]
+
+
+def test_progress_counts_the_series(bright_spots: Callable[..., Any]) -> None:
+    seen: list[tuple[str, int, int]] = []
+    read_study(
+        a_study(a_volume(None)),
+        [bright_spots()],
+        options=Options(),
+        progress=lambda what, done, total: seen.append((what, done, total)),
+    )
+    assert seen == [("AX T1 POST", 0, 1), ("", 1, 1)]
