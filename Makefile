@@ -31,7 +31,7 @@ check: $(VENV)/.dev
 	$(PYTEST) -q tests/test_architecture.py
 
 bench: $(VENV)/.test
-	$(BIN)/python -m bench $(ARGS)
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m bench $(ARGS)
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
@@ -64,8 +64,10 @@ $(VENV)/.dev: $(VENV)/.python $(PINS)
 	$(PIP) --editable '.[test,dev]'
 	@touch $@ $(VENV)/.test $(VENV)/.core
 
-# PyTorch first and alone, so that nothing else can choose its version.
+# PyTorch first and alone, so that nothing else can choose its version. pytorch-grad-cam (to compare with) without what
+# it asks for: it would bring torchvision, which it needs for pictures only.
 $(VENV)/.torch: $(VENV)/.python $(PINS)
 	$(PIP) torch==2.13.0
 	$(PIP) --editable '.[torch,test]'
+	$(PIP) --no-deps grad-cam ttach opencv-python-headless
 	@touch $@ $(VENV)/.test $(VENV)/.core
