@@ -18,8 +18,7 @@ help:
 	@echo "make format  rewrite the sources in the house format"
 
 demo: $(VENV)/.core
-	@rm -rf demo
-	$(BIN)/radiolucent demo -o demo $(ARGS)
+	$(BIN)/radiolucent demo -o demo --force $(ARGS)
 
 test: $(VENV)/.test
 	$(PYTEST) $(ARGS)
