@@ -190,6 +190,22 @@ def simulate(readings: Iterable[Reading], points: OperatingPoints) -> Simulation
     return Simulation(rows=rows, skipped=skipped)
 
 
+def rethreshold(series: SeriesReading, thresholds: dict[str, float]) -> SeriesReading:
+    """The series with these thresholds in place of its own; a finding without one keeps its own.
+
+    A finding that becomes negative loses place and grades. One that becomes positive has no place yet: locate it next.
+    """
+    findings = []
+    for finding in series.findings:
+        threshold = thresholds.get(finding.name, finding.operating_point)
+        positive = is_positive(finding, threshold)
+        changed = replace(finding, operating_point=threshold, positive=positive)
+        if positive != finding.positive:
+            changed = replace(changed, localisation=None, urgency=None, confidence=None, change=None, change_note="")
+        findings.append(changed)
+    return replace(series, findings=tuple(findings))
+
+
 def as_toml(points: OperatingPoints) -> str:
     """The file that `load_operating_points` reads back."""
     lines = [f"site = {_text(points.site)}"]
@@ -223,22 +239,6 @@ def _row(engine: str, name: str, cases: list[tuple[Finding, float]]) -> Simulate
         became_positive=sum(new and not old for old, new in zip(before, after, strict=True)),
         became_negative=sum(old and not new for old, new in zip(before, after, strict=True)),
     )
-
-
-def rethreshold(series: SeriesReading, thresholds: dict[str, float]) -> SeriesReading:
-    """The series with these thresholds in place of its own; a finding without one keeps its own.
-
-    A finding that becomes negative loses place and grades. One that becomes positive has no place yet: locate it next.
-    """
-    findings = []
-    for finding in series.findings:
-        threshold = thresholds.get(finding.name, finding.operating_point)
-        positive = is_positive(finding, threshold)
-        changed = replace(finding, operating_point=threshold, positive=positive)
-        if positive != finding.positive:
-            changed = replace(changed, localisation=None, urgency=None, confidence=None, change=None, change_note="")
-        findings.append(changed)
-    return replace(series, findings=tuple(findings))
 
 
 def _text(value: str) -> str:
