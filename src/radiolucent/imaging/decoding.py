@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from pydicom.encaps import get_frame
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.utils import as_pixel_options
-from pydicom.uid import UID
+from pydicom.uid import UID, RLELossless
 
 from radiolucent.errors import UnreadablePixels
-from radiolucent.imaging.header import BROKEN, frame_count, text, whole
+from radiolucent.imaging.header import BROKEN, frame_count, is_signed, text, whole
 from radiolucent.imaging.instance import Instance
 
 MAX_FRAME_PIXELS: Final = 2**26
@@ -151,7 +151,7 @@ def stored_values(instance: Instance, frame: int) -> NDArray[Any]:
     header = instance.header
     syntax = instance.transfer_syntax
     options = as_pixel_options(header, pixel_keyword="PixelData", transfer_syntax_uid=syntax)
-    options.update(bits_stored=bits_stored(instance), number_of_frames=frame_count(header))
+    options.update(bits_stored=bits_stored(instance), number_of_frames=frame_count(header), correct_unused_bits=False)
     options.setdefault("samples_per_pixel", 1)
     options.setdefault("pixel_representation", 0)
     if options["samples_per_pixel"] > 1:
@@ -208,11 +208,16 @@ def _decode(instance: Instance, stream: Any, frame: int, options: dict[str, Any]
 def _strip(instance: Instance, array: NDArray[Any]) -> NDArray[Any]:
     """Take the stored bits out of the allocated ones: what lies above or below (old overlays, PS3.5 8.1.1) is removed.
 
-    Compressed streams state their own precision and are left as they are.
+    A compressed stream states its own precision; only its sign may still have to be spread over the allocated bits.
     """
     allocated, stored, high = int(instance.header.BitsAllocated), bits_stored(instance), high_bit(instance)
-    if instance.transfer_syntax.is_encapsulated or stored == allocated:
+    syntax = instance.transfer_syntax
+    if stored == allocated:
         return array
+    if syntax.is_encapsulated and syntax != RLELossless:
+        if not is_signed(instance.header):
+            return array
+        high = stored - 1
     up, down = allocated - 1 - high, allocated - stored
     # shift left to drop what is above, right (arithmetically, for signed values) to drop what is below
     stripped: NDArray[Any] = np.right_shift(np.left_shift(array, up), down)

@@ -145,6 +145,11 @@ def whole(dataset: Dataset, keyword: str) -> int | None:
     return None if found is None else int(found)
 
 
+def is_signed(dataset: Dataset) -> bool:
+    """True where stored values are two's complement (Pixel Representation 1)."""
+    return whole(dataset, "PixelRepresentation") == 1
+
+
 def frame_count(dataset: Dataset) -> int:
     """Number of Frames, at least 1."""
     return max(1, whole(dataset, "NumberOfFrames") or 1)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
-from radiolucent.imaging.header import frame_holder, number, numbers, text, texts, value, whole
+from radiolucent.imaging.header import frame_holder, is_signed, number, numbers, text, texts, value, whole
 
 Float = NDArray[np.float32]
 Function = Literal["LINEAR", "LINEAR_EXACT", "SIGMOID"]
@@ -64,11 +64,6 @@ def read_lut(dataset: Dataset, keyword: str, *, signed: bool) -> Lut | None:
     if len(entries) < count:
         return None
     return Lut(first=first, bits=bits, entries=entries[:count])
-
-
-def is_signed(header: Dataset) -> bool:
-    """True where stored values are two's complement (Pixel Representation 1)."""
-    return whole(header, "PixelRepresentation") == 1
 
 
 def rescale(header: Dataset, frame: int = 1) -> tuple[float, float]:

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from pydicom.pixels.processing import apply_color_lut
 
 from radiolucent.imaging.decoding import fault, stored_values
-from radiolucent.imaging.header import BROKEN, number, text
+from radiolucent.imaging.header import BROKEN, is_signed, number, text
 from radiolucent.imaging.instance import Instance
-from radiolucent.imaging.lut import Voi, header_window, is_signed, mirror, modality_values, read_lut, rescale
+from radiolucent.imaging.lut import Voi, header_window, mirror, modality_values, read_lut, rescale
 from radiolucent.imaging.study import Stack, Window
 
 Grey = NDArray[np.uint8]

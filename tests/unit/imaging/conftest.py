@@ -20,7 +20,7 @@ WriteImage = Callable[..., Path]
 MR = "1.2.840.10008.5.1.4.1.1.4"
 
 
-def build(pixels: Pixels, syntax: UID = ExplicitVRLittleEndian, **values: object) -> FileDataset:
+def build(pixels: Pixels, **values: object) -> FileDataset:
     """A data set around `pixels`; `values` override or, where None, remove what is set here, valid or not."""
     colour = pixels.ndim == 3 and pixels.shape[-1] == 3
     frames = 1 if colour or pixels.ndim == 2 else pixels.shape[0]
@@ -31,7 +31,7 @@ def build(pixels: Pixels, syntax: UID = ExplicitVRLittleEndian, **values: object
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = UID(str(values.get("SOPClassUID", MR)))
     meta.MediaStorageSOPInstanceUID = UID(uid)
-    meta.TransferSyntaxUID = syntax
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
     dataset = FileDataset("", Dataset(), file_meta=meta, preamble=b"\0" * 128)
     defaults: dict[str, object] = {
         "SOPClassUID": MR,
@@ -59,19 +59,32 @@ def build(pixels: Pixels, syntax: UID = ExplicitVRLittleEndian, **values: object
         assert tag is not None, keyword
         if value is None:
             continue
-        vr = "OW" if keyword == "PixelData" else dictionary_VR(tag).split(" or ")[0]
+        vr = dictionary_VR(tag)
+        if keyword == "PixelData":
+            vr = "OW" if pixels.dtype.itemsize > 1 else "OB"
+        vr = ("SS" if signed else "US") if vr == "US or SS" else vr.split(" or ")[0]
         dataset.add(DataElement(tag, vr, value, validation_mode=IGNORE))
     return dataset
 
 
 @pytest.fixture
 def write_image(tmp_path: Path) -> WriteImage:
-    """``write_image("name.dcm", pixels, Keyword=value)`` writes a file below the test's folder and gives its path."""
+    """``write_image("name.dcm", pixels, Keyword=value)`` writes a file below the test's folder and gives its path.
 
-    def write(name: str, pixels: Pixels, **values: object) -> Path:
+    ``syntax`` is the transfer syntax it is written in: compressed where it is an encapsulated one.
+    """
+
+    def write(name: str, pixels: Pixels, *, syntax: UID = ExplicitVRLittleEndian, **values: object) -> Path:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        build(pixels, **values).save_as(path, enforce_file_format=True)  # type: ignore[arg-type]
+        if syntax.is_encapsulated:
+            dataset = build(pixels, **values)
+            dataset.compress(syntax, generate_instance_uid=False)
+        else:
+            dataset = build(pixels.astype(pixels.dtype.newbyteorder("<" if syntax.is_little_endian else ">")), **values)
+            dataset.file_meta.TransferSyntaxUID = syntax
+            dataset.set_original_encoding(syntax.is_implicit_VR, syntax.is_little_endian)
+        dataset.save_as(path, enforce_file_format=True)
         return path
 
     return write
