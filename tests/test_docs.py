@@ -61,6 +61,22 @@ def test_every_link_inside_the_project_leads_somewhere(page: Path) -> None:
     assert broken == []
 
 
+def test_every_document_is_in_the_index() -> None:
+    index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    pages = {page.name for page in PAGES if page.parent.name == "docs"} - {"index.md"}
+    assert {name for name in pages if f"({name})" not in index} == set()
+
+
+def test_every_document_that_the_code_names_exists() -> None:
+    named = {
+        name
+        for path in _tracked()
+        if path.suffix in (".py", ".toml", ".j2") and path != Path(__file__)
+        for name in re.findall(r"\bdocs/[\w-]+\.md\b", path.read_text(encoding="utf-8"))
+    }
+    assert {name for name in named if not (ROOT / name).exists()} == set()
+
+
 def _commands(page: Path) -> list[str]:
     """Lines of code on the page that call the program, up to a comment, a pipe or the end."""
     text = page.read_text(encoding="utf-8")
