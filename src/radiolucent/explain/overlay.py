@@ -219,15 +219,18 @@ def _painted(
 def _lines(
     drawn: _Drawn, heatmap: Heatmap, index: int, localisation: Localisation | None, to_canvas: Float
 ) -> list[Float]:
-    """Closed lines in canvas pixels: regions that peak here with their own contour, the others at the contour level."""
+    """Closed lines in canvas pixels: regions that peak here with their own contour, others at their level."""
     if localisation is None:
         return _iso_lines(drawn, heatmap.floor)
     regions = localisation.regions
     own = [map_points(to_canvas, np.array(region.contour)) for region in regions if region.frame == index]
-    if all(region.frame == index or not region.first_frame <= index <= region.last_frame for region in regions):
+    through = [
+        region for region in regions if region.frame != index and region.first_frame <= index <= region.last_frame
+    ]
+    if not through:
         return own
     peaks = [map_points(to_canvas, np.array(region.peak)) for region in regions if region.frame == index]
-    others = _iso_lines(drawn, localisation.contour_level / heatmap.display_scale)
+    others = _iso_lines(drawn, through[0].level / heatmap.display_scale)
     return own + [line for line in others if not any(_holds(line, peak) for peak in peaks)]
 
 
@@ -276,8 +279,8 @@ def _number(picture: Image.Image, index: int, localisation: Localisation | None,
     for number, region in enumerate(regions, start=1):
         if region.frame == index:
             line = map_points(to_canvas, np.array(region.contour))
-            spot = (float(line[:, 1].max()) + size * 0.3, float(line[:, 0].min()))
-            _haloed(draw, spot, str(number), size, "lm")
+            row, column = line[int(np.argmax(line[:, 1] - line[:, 0]))]
+            _haloed(draw, (float(column) + size * 0.3, float(row) - size * 0.3), str(number), size, "lb")
 
 
 def _annotate(picture: Image.Image, shape: Shape, place: Frame | None, edges: Edges | None) -> None:

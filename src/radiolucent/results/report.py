@@ -9,64 +9,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
+from typing import Any
 
-from radiolucent.findings.reading import Reading
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from radiolucent import __version__
+from radiolucent.findings.reading import NOT_FOR_CLINICAL_USE, Reading
 from radiolucent.imaging.study import Problem
+from radiolucent.results.report_view import (
+    Album,
+    FindingPicture,
+    SeriesPicture,
+    StudyFacts,
+    data_uri,
+    study_view,
+)
 
-
-@dataclass(frozen=True, kw_only=True)
-class StudyFacts:
-    """What identifies a study on the page, as the header gave it. There is no patient name, on purpose.
-
-    Parameters
-    ----------
-    study_date, prior_study_date : DICOM DA (``YYYYMMDD``) or empty; anything else is shown as it is.
-    """
-
-    study_instance_uid: str
-    patient_id: str = ""
-    study_date: str = ""
-    description: str = ""
-    modality: str = ""
-    accession_number: str = ""
-    prior_study_date: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class FindingPicture:
-    """The pictures of one positive finding, PNG bytes.
-
-    Parameters
-    ----------
-    series_instance_uid, engine, finding : which finding of which `SeriesReading`; `engine` is ``name@version``.
-    frame : index of the frame that is shown, from 0.
-    image_png : the image alone, without overlay.
-    overlay_png : image, map and legend (`explain.overlay.overlay`); None where the localisation failed.
-    prior_image_png, prior_overlay_png : the same place on the prior, same absolute scale; None without a prior.
-    prior_frame, prior_frames : index and number of the prior's frames, for its caption.
-    caption : one more sentence under the pictures, or empty.
-    """
-
-    series_instance_uid: str
-    engine: str
-    finding: str
-    frame: int
-    image_png: bytes
-    overlay_png: bytes | None
-    prior_image_png: bytes | None = None
-    prior_overlay_png: bytes | None = None
-    prior_frame: int | None = None
-    prior_frames: int | None = None
-    caption: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class SeriesPicture:
-    """One plain image of a series without a positive finding, so that a page never speaks of unseen images."""
-
-    series_instance_uid: str
-    frame: int
-    image_png: bytes
+__all__ = ["FindingPicture", "IndexCard", "SeriesPicture", "StudyFacts", "render_index", "render_report"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,9 +75,70 @@ def render_report(
     str
         A whole HTML document.
     """
-    raise NotImplementedError
+    album = Album.of(pictures, series_pictures)
+    studies = [
+        study_view(
+            reading,
+            facts.get(reading.study_instance_uid, StudyFacts(study_instance_uid=reading.study_instance_uid)),
+            album,
+            number=number,
+        )
+        for number, reading in enumerate(readings, start=1)
+    ]
+    software = next((reading.software for reading in readings if reading.software), f"radiolucent {__version__}")
+    return _page("report.html.j2", made_at, software, studies=studies, problems=problems)
 
 
 def render_index(cards: Sequence[IndexCard], *, title: str, made_at: datetime, software: str) -> str:
     """The overview of a demonstration: each study with what is truly there, what was found, and how far apart."""
-    raise NotImplementedError
+    right = [_right(card) for card in cards]
+    distances = [card.distance_mm for card in cards if card.distance_mm is not None]
+    summary = f"{sum(right)} of {len(cards)} studies gave exactly what is in them."
+    if distances:
+        summary += f" Largest distance {max(distances):.1f} mm, over {len(distances)} located findings."
+    rows = [_card(card, right=one) for card, one in zip(cards, right, strict=True)]
+    return _page("index.html.j2", made_at, software, cards=rows, title=title, summary=summary)
+
+
+def _card(card: IndexCard, *, right: bool) -> dict[str, Any]:
+    return {
+        "title": card.title,
+        "href": card.report_href,
+        "note": card.note,
+        "right": right,
+        "image": data_uri(card.thumbnail_png) if card.thumbnail_png else None,
+        "expected_words": ", ".join(card.expected) or "nothing that an engine looks for",
+        "found_words": ", ".join(card.found) or "no finding above threshold",
+        "distance": "–" if card.distance_mm is None else f"{card.distance_mm:.1f} mm",
+        "inside": "–" if card.inside is None else "yes" if card.inside else "no",
+        "time": "–" if card.milliseconds is None else f"{card.milliseconds:.0f} ms",
+    }
+
+
+def _right(card: IndexCard) -> bool:
+    return set(card.expected) == set(card.found)
+
+
+def _page(template: str, made_at: datetime, software: str, **values: Any) -> str:
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            **values,
+            warning=NOT_FOR_CLINICAL_USE,
+            made_at=made_at.strftime("%Y-%m-%d %H:%M %Z").strip(),
+            software=software,
+        )
+    )
+
+
+@cache
+def _environment() -> Environment:
+    # everything is escaped, whatever a template is called: headers come from outside
+    return Environment(
+        loader=PackageLoader("radiolucent.results", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
