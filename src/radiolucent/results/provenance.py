@@ -107,6 +107,10 @@ def seal(dataset: Dataset, provenance: Provenance) -> Dataset:
         for keyword in keywords:
             if keyword in dataset:
                 setattr(dataset, keyword, moment)
+    for equipment in dataset.get("ContributingEquipmentSequence", []):
+        equipment.ContributionDateTime = date + time
+    for item in dataset.get("ContributingEquipmentSequence", []):  # the library names itself, with the present time
+        item.ContributionDateTime = date + time
     _name_dimensions(dataset)
     if _uses_local_codes(dataset):
         dataset.CodingSchemeIdentificationSequence = [_local_scheme()]

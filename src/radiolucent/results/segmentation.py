@@ -109,9 +109,8 @@ def _connected(drawn: NDArray[np.float32], region: Region, span: range, name: st
     row, column = (
         int(np.clip(round(value), 0, size - 1)) for value, size in zip(region.peak, peak_plane.shape, strict=True)
     )
-    # the contour lies at the region's level, but for where it runs along the border of the image
-    on_contour = ndimage.map_coordinates(peak_plane, np.array(region.contour).T, order=1, mode="nearest")
-    level = min(float(np.percentile(on_contour, 10)), float(peak_plane[row, column]))
+    # where a cell is hardly larger than a pixel, its peak can fall between two of them
+    level = min(region.level, float(peak_plane[row, column]))
     if not level > 0:
         raise EncodingError(f"{name}: a contour at {level:.3g} logits would segment the background")
     parts, _ = ndimage.label(drawn >= np.float32(level), structure=np.ones((3, 3, 3)))

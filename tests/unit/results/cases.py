@@ -304,6 +304,7 @@ def locate(heatmap: Heatmap, stack: Stack, *, level: float) -> Localisation:
         peak=(float(top[0]), float(top[1])),
         centroid=(float(centre[0]), float(centre[1])),
         contour=tuple((float(row), float(column)) for row, column in contour),
+        level=level,
         first_frame=min(involved),
         last_frame=max(involved),
         area_pixels=area,

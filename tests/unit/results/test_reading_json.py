@@ -48,6 +48,7 @@ def a_reading() -> Reading:
         peak=(10.25, 20.0),
         centroid=(10.0, 20.0),
         contour=((0.0, 0.0), (0.0, 5.0), (5.0, 5.0)),
+        level=1.5,
         first_frame=0,
         last_frame=1,
         area_pixels=12.5,
