@@ -140,13 +140,13 @@ def compare_readings(
 
     Returns
     -------
-    By (Series Instance UID, engine name, finding name).
+    By (`SeriesReading.key`, engine name, finding name).
     """
     results: dict[tuple[str, str, str], ChangeResult] = {}
     for series in current.series:
         for finding in series.findings:
             sighting = Sighting(finding=finding, series=series)
-            key = (series.series_instance_uid, series.engine.name, finding.name)
+            key = (series.key, series.engine.name, finding.name)
             results[key] = compare(sighting, _counterpart(sighting, prior), table=table, registered=registered)
     return results
 

@@ -47,10 +47,11 @@ def judge(
     ----------
     bundle_priors : prior map by finding name, as the engines' bundles carry them (`findings.priors`); a finding
         without one has an unknown agreement, which can't give high confidence.
-    body_boxes : (top, left, height, width) of the body in frame pixels, by Series Instance UID.
+    body_boxes : (top, left, height, width) of the body in frame pixels, by `SeriesReading.key`.
     prior : reading of the prior study, or None: then nothing is said of change.
     registered : patient coordinates of both studies were brought together.
-    stability : similarity in [0, 1] of the result under small changes of the image, by (series, finding).
+    stability : similarity in [0, 1] of the result under small changes of the image, by (`SeriesReading.key`,
+        finding name); `findings.stability` measures it.
     age_years, midline_shift_mm : of this study, where known.
 
     Returns
@@ -70,13 +71,13 @@ def judge(
     for series in reading.series:
         findings = []
         for finding in series.findings:
-            key = (series.series_instance_uid, series.engine.name, finding.name)
+            key = (series.key, series.engine.name, finding.name)
             findings.append(
                 _judged(
                     finding,
                     change=changes.get(key, ChangeResult(level=None)),
                     agreement=_agreement(finding, series, bundle_priors, body_boxes, tables),
-                    stability=(stability or {}).get((series.series_instance_uid, finding.name)),
+                    stability=(stability or {}).get((series.key, finding.name)),
                     context=UrgencyContext(
                         age_years=age_years,
                         midline_shift_mm=midline_shift_mm,
@@ -122,7 +123,7 @@ def _agreement(
     boxes: Mapping[str, Box],
     tables: Tables,
 ) -> Agreement | None:
-    prior, box = priors.get(finding.name), boxes.get(series.series_instance_uid)
+    prior, box = priors.get(finding.name), boxes.get(series.key)
     if not finding.positive or prior is None or box is None:
         return None
     return agreement(finding.heatmap, prior, box, threshold=tables.confidence.agreement.prior_threshold)
