@@ -211,6 +211,7 @@ def _region(
         peak=_pair(peak),
         centroid=_pair(centroid),
         contour=tuple(_pair(point) for point in contour),
+        level=part.level,
         first_frame=int(part.cells[:, 0].min()),
         last_frame=int(part.cells[:, 0].max()),
         area_pixels=area,

@@ -43,6 +43,7 @@ class Region:
     peak : (row, column) of the largest evidence, in that frame's pixels.
     centroid : (row, column), weighted by evidence, in that frame's pixels.
     contour : closed polygon of (row, column) points on that frame.
+    level : evidence (logit units) at which the contour lies: the region is what is connected above it.
     first_frame, last_frame : frames that the region spans, inclusive.
     area_mm2 : on the peak frame; None where the pixel spacing is unknown.
     volume_ml : over all its frames; None unless the series is a volume.
@@ -55,6 +56,7 @@ class Region:
     peak: tuple[float, float]
     centroid: tuple[float, float]
     contour: tuple[tuple[float, float], ...]
+    level: float
     first_frame: int
     last_frame: int
     area_pixels: float

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from radiolucent.explain.overlay import burned_in, overlay, plain, png
+from radiolucent.explain.overlay import SMALLEST_BURNED_IN, burned_in, overlay, plain, png
 from radiolucent.findings.reading import Finding, Reading, SeriesReading
 from radiolucent.findings.taxonomy import finding_type
 from radiolucent.imaging.pixels import display
@@ -20,11 +20,15 @@ KEY_SLICES = 5
 
 
 def captures(series: SeriesReading, stack: Stack) -> list[Picture]:
-    """For Secondary Capture: per positive finding its key slices in the source's own rows and columns."""
+    """For Secondary Capture: per positive finding its key slices in the source's own rows and columns.
+
+    A frame too small for a legend is drawn larger instead, and then has no place in the patient.
+    """
+    draw = burned_in if min(series.shape) >= SMALLEST_BURNED_IN else overlay
     pictures = []
     for finding in series.positives:
         for frame in _key_frames(finding):
-            pixels = burned_in(
+            pixels = draw(
                 display(stack, frame),
                 finding.heatmap,
                 frame,
@@ -52,7 +56,7 @@ def series_pictures(result: StudyResult) -> Iterator[SeriesPicture]:
             frame = len(series.frames) // 2
             stack = stacks[series.key]
             image = plain(display(stack, frame), place=series.frames[frame])
-            yield SeriesPicture(series_instance_uid=series.series_instance_uid, frame=frame, image_png=png(image))
+            yield SeriesPicture(series_instance_uid=series.key, frame=frame, image_png=png(image))
 
 
 def stacks_by_key(study: Study) -> dict[str, Stack]:
@@ -78,7 +82,7 @@ def _finding_picture(finding: Finding, series: SeriesReading, stack: Stack, resu
     grey = display(stack, frame)
     prior_image, prior_overlay, prior_frame, prior_frames, caption = _prior_picture(finding, series, frame, result)
     return FindingPicture(
-        series_instance_uid=series.series_instance_uid,
+        series_instance_uid=series.key,
         engine=series.engine.label,
         finding=finding.name,
         frame=frame,

@@ -45,6 +45,7 @@ def make_region(**changes: Any) -> Region:
         "peak": (20.0, 46.0),
         "centroid": (20.0, 46.0),
         "contour": ((16.0, 40.0), (16.0, 52.0), (24.0, 52.0), (24.0, 40.0)),
+        "level": 2.0,
         "first_frame": 3,
         "last_frame": 5,
         "area_pixels": 96.0,

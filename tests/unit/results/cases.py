@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydicom.dataset import Dataset
+from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import (
     ComputedRadiographyImageStorage,
     CTImageStorage,
     DigitalXRayImageStorageForPresentation,
     EnhancedMRImageStorage,
+    ExplicitVRLittleEndian,
     MRImageStorage,
 )
 from skimage.measure import find_contours
@@ -149,6 +151,15 @@ def make_case(
         for index in reading.series[0].findings[0].localisation.frames_involved[:2]  # type: ignore[union-attr]
     ]
     return Case(reading=reading, stacks={series: stack}, pictures={series: pictures}, sources=sources)
+
+
+def write_source(source: Dataset, path: Path) -> None:
+    """Write a source image as a file that a peer accepts."""
+    source.file_meta = FileMetaDataset()
+    source.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    source.file_meta.MediaStorageSOPClassUID = source.SOPClassUID
+    source.file_meta.MediaStorageSOPInstanceUID = source.SOPInstanceUID
+    source.save_as(path, enforce_file_format=True)
 
 
 def with_findings(case: Case, *findings: Finding) -> Case:
