@@ -386,8 +386,10 @@ class LesionPainter:
         wide = (1.0, 0.75, 0.5) if lesion.variant == "basal cisterns" else (1.0, 1.0, 1.0)
         region = self._blob(lesion, 0.12, wide)
         ventricle = (self.inside < -24) & (self.skull.z > -6)
-        only = np.clip(self._only("csf", 0.85) * 1.5, 0, 1) * (self.inside < -0.6) * ~ventricle
-        ragged = 0.72 + 0.28 * np.tanh(self._noise(lesion, "clot", 10.0) + 0.5)
+        brain, csf = self._value("white"), self._value("csf")
+        fluid = np.clip((0.9 - (self.canvas.values - csf) / (brain - csf)) / 0.35, 0, 1)
+        only = fluid * (self.inside < -0.6) * ~ventricle
+        ragged = 0.72 + 0.28 * np.tanh(self._noise(lesion, "clot", 10.0) + 0.8)
         return self._blood(lesion, region, (only * ragged).astype(np.float32), soft_mm=10.0)
 
     def intraparenchymal(self, lesion: HeadLesion) -> Field:

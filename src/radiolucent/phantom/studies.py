@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from radiolucent.errors import SetupError
+from radiolucent.phantom.chest_lesions import CHEST_FINDINGS
+from radiolucent.phantom.chest_studies import CHEST_OPTIONS, draw_chest
 from radiolucent.phantom.head_studies import BRAIN_MR_OPTIONS, HEAD_CT_OPTIONS, draw_brain_mr, draw_head_ct
 from radiolucent.phantom.headers import NOTICE, make_datasets
 from radiolucent.phantom.picture import Draw, Picture, Request, Truth
@@ -46,6 +48,7 @@ _KINDS: Mapping[str, _Kind] = MappingProxyType(
             draw=draw_brain_mr, findings=("glioma", "meningioma", "pituitary-tumour"), options=BRAIN_MR_OPTIONS
         ),
         "head-ct": _Kind(draw=draw_head_ct, findings=_HEAD_CT_FINDINGS, options=HEAD_CT_OPTIONS),
+        "chest-xr": _Kind(draw=draw_chest, findings=CHEST_FINDINGS, options=CHEST_OPTIONS),
     }
 )
 
