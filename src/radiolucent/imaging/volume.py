@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -95,7 +95,8 @@ def stacks_of_series(instances: Sequence[Instance]) -> tuple[tuple[Stack, ...], 
                 stacks.append(_volume(volume, copies, notes))
                 problems += [_copy_problem(copy) for copy in copies]
         stacks += _unplaced_stacks(unplaced)
-    return tuple(sorted(stacks, key=_stack_order)), tuple(problems)
+    ordered = sorted(stacks, key=_stack_order)
+    return tuple(replace(stack, part=part) for part, stack in enumerate(ordered, start=1)), tuple(problems)
 
 
 def _reading_order(instance: Instance) -> tuple[float, float, str]:
