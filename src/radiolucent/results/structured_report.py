@@ -57,7 +57,7 @@ def encode_positive_report(
     if not groups:
         return None
     evidence = _evidence(frames, maps)
-    return _document(reading, groups, evidence, provenance, stacks, number=1, title="AI report: findings")
+    return _document(reading, groups, evidence, provenance, stacks, number=1)
 
 
 def encode_negative_report(reading: Reading, stacks: Mapping[str, Stack], provenance: Provenance) -> Dataset | None:
@@ -93,7 +93,7 @@ def encode_negative_report(reading: Reading, stacks: Mapping[str, Stack], proven
         return None
     if not evidence:
         evidence = instance_headers(next(iter(stacks.values())), [0], (1, 1))
-    return _document(reading, groups, evidence, provenance, stacks, number=2, title="AI report: negatives, not read")
+    return _document(reading, groups, evidence, provenance, stacks, number=2)
 
 
 def _why_unread(unread: UnreadSeries) -> str:
@@ -125,7 +125,6 @@ def _document(
     stacks: Mapping[str, Stack],
     *,
     number: int,
-    title: str,
 ) -> Dataset:
     from highdicom.sr import CodedConcept, Comprehensive3DSR, LanguageOfContentItemAndDescendants, MeasurementReport
 
@@ -152,7 +151,7 @@ def _document(
             is_verified=False,
             record_evidence=True,
             transfer_syntax_uid="1.2.840.10008.1.2.1",
-            series_description=f"{title} (preliminary)",
+            series_description="AI report (preliminary)",
             specific_character_set=CHARACTER_SET,
             **provenance.place("structured-report", *digests, series_number=SERIES_NUMBER, instance_number=number),
         )

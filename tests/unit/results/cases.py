@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -153,13 +153,13 @@ def make_case(
     return Case(reading=reading, stacks={series: stack}, pictures={series: pictures}, sources=sources)
 
 
-def write_source(source: Dataset, path: Path) -> None:
+def write_source(source: Dataset, target: Path | BinaryIO) -> None:
     """Write a source image as a file that a peer accepts."""
     source.file_meta = FileMetaDataset()
     source.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     source.file_meta.MediaStorageSOPClassUID = source.SOPClassUID
     source.file_meta.MediaStorageSOPInstanceUID = source.SOPInstanceUID
-    source.save_as(path, enforce_file_format=True)
+    source.save_as(target, enforce_file_format=True)
 
 
 def with_findings(case: Case, *findings: Finding) -> Case:
