@@ -16,10 +16,15 @@ ROOT = Path(__file__).parent.parent
 def _run(folder: Path, test: str, **environment: str) -> tuple[int, str]:
     shutil.copy(ROOT / "conftest.py", folder)
     (folder / "test_one.py").write_text("import pytest\n" + test)
+    for absent in ("torch", "onnxscript"):
+        block = folder / "block" / f"{absent}.py"
+        block.parent.mkdir(exist_ok=True)
+        block.write_text(f"raise ModuleNotFoundError(\"No module named '{absent}'\", name='{absent}')\n")
     inherited = {key: value for key, value in os.environ.items() if not key.startswith(("RADIOLUCENT_", "PYTEST_"))}
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(folder), str(folder)],
-        env=inherited | environment,
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(folder), "test_one.py"],
+        cwd=folder,
+        env=inherited | {"PYTHONPATH": str(folder / "block")} | environment,
         capture_output=True,
         text=True,
         timeout=120,
@@ -29,8 +34,8 @@ def _run(folder: Path, test: str, **environment: str) -> tuple[int, str]:
 
 NEEDS_PEER = "def test_it():\n    pytest.skip('needs dciodvfy: run scripts/install-peers')\n"
 NEEDS_IMAGES = "def test_it():\n    pytest.skip('needs real images: set RADIOLUCENT_DATA')\n"
-NEEDS_TORCH = "pytest.importorskip('torch.not_there_at_all')\ndef test_it():\n    pass\n"
-IMPORTS_ONNXSCRIPT = "import onnxscript.not_there_at_all\ndef test_it():\n    pass\n"
+NEEDS_TORCH = "pytest.importorskip('torch')\ndef test_it():\n    pass\n"
+IMPORTS_ONNXSCRIPT = "import onnxscript\ndef test_it():\n    pass\n"
 
 
 @pytest.mark.parametrize(
@@ -60,8 +65,6 @@ def test_missing_real_images_fail_only_where_their_folder_is_named(tmp_path: Pat
 
 
 def test_a_module_that_imports_an_absent_optional_package_is_skipped(tmp_path: Path) -> None:
-    (tmp_path / "block").mkdir()
-    (tmp_path / "block" / "onnxscript.py").write_text("raise ModuleNotFoundError(\"No module named 'onnxscript'\")\n")
-    code, output = _run(tmp_path, IMPORTS_ONNXSCRIPT, PYTHONPATH=str(tmp_path / "block"))
+    code, output = _run(tmp_path, IMPORTS_ONNXSCRIPT)
     assert code in (0, 5), output
     assert "1  needs onnxscript: make torch" in output
