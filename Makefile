@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+SAY    := @echo "installing into $(VENV):"
 PINS   := pyproject.toml constraints.txt
 PYTEST ?= $(BIN)/python -m pytest
 ARGS   ?=
@@ -48,25 +49,30 @@ clean:
 $(VENV)/.python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv $(VENV) \
+	  || { echo "python3 -m venv failed; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
 	@touch $@
 
 $(VENV)/.core: $(VENV)/.python $(PINS)
-	$(PIP) --editable .
+	$(SAY) the core
+	@$(PIP) --editable .
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.python $(PINS)
-	$(PIP) --editable '.[test]'
+	$(SAY) the core and what the tests need
+	@$(PIP) --editable '.[test]'
 	@touch $@ $(VENV)/.core
 
 $(VENV)/.dev: $(VENV)/.python $(PINS)
-	$(PIP) --editable '.[test,dev]'
+	$(SAY) the core, tests, checks
+	@$(PIP) --editable '.[test,dev]'
 	@touch $@ $(VENV)/.test $(VENV)/.core
 
 # PyTorch first and alone, so that nothing else can choose its version. pytorch-grad-cam (to compare with) without what
 # it asks for: it would bring torchvision, which it needs for pictures only.
 $(VENV)/.torch: $(VENV)/.python $(PINS)
-	$(PIP) torch==2.13.0
-	$(PIP) --editable '.[torch,test]'
-	$(PIP) --no-deps grad-cam ttach opencv-python-headless
+	$(SAY) PyTorch, some hundred MB
+	@$(PIP) torch==2.13.0
+	@$(PIP) --editable '.[torch,test]'
+	@$(PIP) --no-deps grad-cam ttach opencv-python-headless
 	@touch $@ $(VENV)/.test $(VENV)/.core
