@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from radiolucent import __version__
-from radiolucent.cli import demo, engine, phantom, read
+from radiolucent.cli import demo, engine, phantom, read, rules
 
 app = typer.Typer(
     name="radiolucent",
@@ -19,8 +19,10 @@ app = typer.Typer(
 )
 app.command("read")(read.read)
 app.command("demo")(demo.demo)
+app.command("explain-rule")(rules.explain_rule)
 app.add_typer(engine.app, name="engine")
 app.add_typer(phantom.app, name="phantom")
+app.add_typer(rules.app, name="thresholds")
 
 
 def _print_version(wanted: bool) -> None:

@@ -27,6 +27,8 @@ def read(
     phantom_findings: Annotated[
         bool, typer.Option("--phantom-findings", help="Also report findings known from synthetic images only.")
     ] = False,
+    thresholds: Annotated[Path | None, typer.Option(help="The site's operating points (TOML).")] = None,
+    profile: Annotated[Path | None, typer.Option(help="What the site may use each finding for (TOML).")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the output folder if it exists.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="reading.json on stdout, nothing else.")] = False,
 ) -> None:
@@ -35,19 +37,26 @@ def read(
     Ends with 0 where something was read or clearly refused, 1 where nothing could be read, 2 for wrong use.
     """
     from radiolucent.engines.runtime import load_engine
+    from radiolucent.findings.operating_points import load_operating_points
+    from radiolucent.findings.profile import default_profile, site_profile
     from radiolucent.pipeline.output import prepare_folder, write_readings
     from radiolucent.pipeline.read_path import choose_bundles, read_path
     from radiolucent.pipeline.read_study import Options
 
     with errors_to_exit():
         prepare_folder(output, force=force)
+        options = Options(
+            phantom_findings=phantom_findings,
+            operating_points=load_operating_points(thresholds) if thresholds else None,
+            profile=site_profile(profile) if profile else default_profile(),
+        )
         engines = [load_engine(bundle, backend=backend, threads=threads) for bundle in choose_bundles(engine or [])]
         with progress_bar(quiet=as_json) as report:
             result = read_path(
                 path,
                 engines,
                 prior=prior,
-                options=Options(phantom_findings=phantom_findings),
+                options=options,
                 progress=report,
             )
             document = write_readings(result, output, made_at=datetime.now(UTC), force=force, progress=report)

@@ -10,6 +10,7 @@ from radiolucent.engines.registry import Bundle, find_bundle, installed_bundles,
 from radiolucent.engines.runtime import Engine, load_engine
 from radiolucent.errors import SetupError
 from radiolucent.findings.judgement import judge
+from radiolucent.findings.profile import apply
 from radiolucent.findings.reading import Reading
 from radiolucent.imaging.body import Box, body_box
 from radiolucent.imaging.loading import load
@@ -69,7 +70,12 @@ def read_path(
     ------
     UnreadableFile, UnsafeArchive, NothingToRead
         If the path itself can't be read at all. A broken file among good ones is a problem in the result instead.
+    StaleOperatingPoints
+        If the site's thresholds were set for another version of an engine.
     """
+    options = options or Options()
+    for engine in engines:
+        options.thresholds(engine.bundle)  # thresholds of another version stop everything before anything is read
     loaded = load(path, progress=(lambda done, total: progress("reading files", done, total)) if progress else None)
     earlier = load(prior) if prior else None
     results = []
@@ -83,7 +89,11 @@ def read_path(
             bundle_priors={name: map_ for engine in engines for name, map_ in engine.bundle.priors.items()},
             body_boxes=_body_boxes(study, reading),
             age_years=age_years(study.header),
+            tables=options.tables,
         )
+        if options.profile:
+            judged = apply(judged, options.profile)
+            prior_reading = apply(prior_reading, options.profile) if prior_reading else None
         results.append(StudyResult(study=study, reading=judged, prior_study=earlier_study, prior_reading=prior_reading))
     problems = loaded.problems + (earlier.problems if earlier else ())
     return PathResult(results=tuple(results), problems=problems)

@@ -21,6 +21,9 @@ from radiolucent.engines.runtime import Engine, EngineOutput
 from radiolucent.errors import EngineError, SenderError
 from radiolucent.explain.completeness import check
 from radiolucent.explain.localize import localise
+from radiolucent.findings.judgement import Tables
+from radiolucent.findings.operating_points import OperatingPoints
+from radiolucent.findings.profile import Profile
 from radiolucent.findings.reading import (
     Completeness,
     EngineRef,
@@ -49,9 +52,30 @@ class Options:
     Parameters
     ----------
     phantom_findings : also report findings whose engine knows them from synthetic images only.
+    operating_points : the site's own thresholds; None takes each engine's.
+    profile : what the site may use each finding for; None allows everything that the packaged profile does.
+    tables : rule tables for urgency, confidence and change; None takes the packaged ones.
     """
 
     phantom_findings: bool = False
+    operating_points: OperatingPoints | None = None
+    profile: Profile | None = None
+    tables: Tables | None = None
+
+    def thresholds(self, bundle: Bundle) -> dict[str, float]:
+        """The site's thresholds for this engine, empty where the engine's own hold.
+
+        Raises
+        ------
+        StaleOperatingPoints
+            If the site set some for another version of the engine.
+        """
+        return self.operating_points.thresholds(engine_ref(bundle)) if self.operating_points else {}
+
+
+def engine_ref(bundle: Bundle) -> EngineRef:
+    """Name, version and digest of a bundle, as a reading keeps them."""
+    return EngineRef(name=bundle.manifest.name, version=bundle.manifest.version, digest=bundle.digest)
 
 
 def read_study(
@@ -115,6 +139,7 @@ def read_stack(stack: Stack, engine: Engine, *, options: Options) -> SeriesReadi
         If the engine fails or returns something that isn't a finite number.
     """
     bundle, clock = engine.bundle, _Clock()
+    thresholds = options.thresholds(bundle)
     pixels = stack.pixels
     clock.lap("decode")
     batch, record = prepare(pixels, stack.spacing_mm, bundle.manifest.input)
@@ -123,7 +148,16 @@ def read_stack(stack: Stack, engine: Engine, *, options: Options) -> SeriesReadi
     clock.lap("engine")
     completeness = check(output.logits, output.evidence, bundle.manifest)
     findings = tuple(
-        _finding(entry, index, output, bundle=bundle, record=record, stack=stack, completeness=completeness)
+        _finding(
+            entry,
+            index,
+            output,
+            bundle=bundle,
+            record=record,
+            stack=stack,
+            completeness=completeness,
+            operating_point=thresholds.get(entry.name, bundle.operating_point(entry.name)),
+        )
         for index, entry in enumerate(bundle.manifest.findings)
         if entry.basis == "real" or options.phantom_findings
     )
@@ -136,7 +170,7 @@ def read_stack(stack: Stack, engine: Engine, *, options: Options) -> SeriesReadi
         frames=stack.frames,
         shape=(pixels.shape[1], pixels.shape[2]),
         slice_spacing_mm=stack.slice_spacing_mm,
-        engine=EngineRef(name=bundle.manifest.name, version=bundle.manifest.version, digest=bundle.digest),
+        engine=engine_ref(bundle),
         record=record,
         findings=findings,
         completeness=completeness,
@@ -155,12 +189,12 @@ def _finding(
     record: PixelRecord,
     stack: Stack,
     completeness: Completeness,
+    operating_point: float,
 ) -> Finding:
     frame_logits = output.logits[:, index]
     logit = study_logit(frame_logits, bundle.manifest.study_rule)
     probability = bundle.probability(entry.name, logit)
     score = float(1 / (1 + np.exp(-logit)))
-    operating_point = bundle.operating_point(entry.name)
     positive = (score if probability is None else probability) >= operating_point
     heatmap = Heatmap(
         evidence=np.ascontiguousarray(output.evidence[:, index]), record=record, display_scale=entry.display_scale
