@@ -8,7 +8,7 @@ PINS   := pyproject.toml constraints.txt
 PYTEST ?= $(BIN)/python -m pytest
 ARGS   ?=
 
-.PHONY: help demo test check bench format torch constraints clean
+.PHONY: help demo test check bench docs format torch constraints clean
 
 help:
 	@echo "make demo    install the core and read phantom studies: writes demo/index.html"
@@ -16,6 +16,7 @@ help:
 	@echo "make check   format, lint, types, architecture"
 	@echo "make bench   measure side by side; writes docs/benchmarks.md"
 	@echo "make torch   add PyTorch (training, compiling, comparisons); then 'make test' runs more"
+	@echo "make docs    rewrite the pages that are made from tables and from the program"
 	@echo "make format  rewrite the sources in the house format"
 
 demo: $(VENV)/.core
@@ -36,6 +37,11 @@ bench: $(VENV)/.test
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(VENV)/.core
+	$(BIN)/python scripts/write-commands
+	$(BIN)/python -m radiolucent.findings.taxonomy > docs/findings.md
+	$(BIN)/python -m radiolucent.findings.rule_docs > docs/clinical-rules.md
 
 torch: $(VENV)/.torch
 
