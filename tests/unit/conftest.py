@@ -70,6 +70,6 @@ class BrightSpots:
         return EngineOutput(logits=logits, evidence=evidence, milliseconds=1.0)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def bright_spots() -> Callable[..., BrightSpots]:
     return BrightSpots
