@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydicom.encaps import get_frame
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.utils import as_pixel_options
-from pydicom.uid import UID, RLELossless
+from pydicom.uid import RLELossless
 
 from radiolucent.errors import UnreadablePixels
 from radiolucent.imaging.header import BROKEN, frame_count, is_signed, text, whole
@@ -71,7 +71,7 @@ def check_pixels(instance: Instance) -> None:
         )
     syntax = instance.transfer_syntax
     if str(syntax) not in _DECODERS:
-        name = UID(syntax).name
+        name = syntax.name
         raise fault(
             "unsupported-syntax", f"{name} can't be decoded; send it uncompressed", instance, "TransferSyntaxUID"
         )

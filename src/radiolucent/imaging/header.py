@@ -11,8 +11,11 @@ import warnings
 from collections.abc import Iterable
 from typing import Any, Final
 
+from pydicom.config import IGNORE
+from pydicom.datadict import keyword_for_tag
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException
+from pydicom.uid import UID
 
 BROKEN: Final = (
     AttributeError,
@@ -79,16 +82,14 @@ def settle(dataset: Dataset) -> tuple[str, ...]:
                 else:
                     str(element.value)
         except BROKEN:
-            keyword = _keyword(tag)
             del dataset[tag]
-            removed.append(keyword)
+            removed.append(keyword_for_tag(tag) or str(tag))
     return tuple(removed)
 
 
-def _keyword(tag: Any) -> str:
-    from pydicom.datadict import keyword_for_tag
-
-    return keyword_for_tag(tag) or str(tag)
+def syntax_uid(dataset: Dataset) -> UID:
+    """Transfer Syntax UID of a file's header, valid or not."""
+    return UID(str(dataset.file_meta.TransferSyntaxUID), validation_mode=IGNORE)
 
 
 def value(dataset: Dataset, keyword: str) -> Any:

@@ -14,9 +14,13 @@ from dataclasses import dataclass
 from typing import BinaryIO, Final, Literal
 
 from pydicom import dcmread
+from pydicom.datadict import keyword_for_tag
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.errors import InvalidDicomError
+from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import _read_file_meta_info
+from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
@@ -27,7 +31,7 @@ from pydicom.uid import (
 
 from radiolucent.errors import UnreadableFile
 from radiolucent.imaging.archive import Source
-from radiolucent.imaging.header import BROKEN, settle
+from radiolucent.imaging.header import BROKEN, settle, syntax_uid
 
 MAX_INFLATED_BYTES: Final = 2**30
 """A deflated object that unpacks to more is refused."""
@@ -75,7 +79,7 @@ class Instance:
     @property
     def transfer_syntax(self) -> UID:
         """Transfer Syntax UID."""
-        return UID(str(self.header.file_meta.TransferSyntaxUID))
+        return syntax_uid(self.header)
 
     def open(self) -> BinaryIO:
         """The stream in which `offset` counts: the file, inflated where it is deflated."""
@@ -125,7 +129,7 @@ def _read(stream: BinaryIO, source: Source, deflated: bool) -> Instance:
     cut = _cut_element(header)
     if cut is not None:
         raise fault("truncated", "the file ends inside this element; send it again", source, cut)
-    removed = settle(header)
+    removed = (*settle(header.file_meta), *settle(header))
     if len(header) == 0:
         raise fault("truncated" if not bare else "not-dicom", "the file holds no data set; send it again", source)
     if deflated:
@@ -157,11 +161,7 @@ def _complete_meta(header: FileDataset) -> None:
 
 
 def _cut_element(header: Dataset) -> str | None:
-    from pydicom.datadict import keyword_for_tag
-    from pydicom.dataelem import RawDataElement
-
-    for tag in list(header.keys()):
-        raw: object = header.get_item(tag)
+    for tag, raw in header.items():
         if isinstance(raw, RawDataElement) and raw.value is not None and len(raw.value) < raw.length < UNDEFINED_LENGTH:
             return keyword_for_tag(tag) or str(tag)
     return None
@@ -171,7 +171,7 @@ def _pixel_element(
     stream: BinaryIO, header: Dataset, position: int, size: int, source: Source
 ) -> tuple[str, str, int | None, int]:
     """Keyword, VR, value offset and length of the pixel data at `position`, their length checked against the file."""
-    syntax = UID(str(header.file_meta.TransferSyntaxUID))
+    syntax = syntax_uid(header)
     stream.seek(position)
     head = stream.read(12)
     implicit = syntax == ImplicitVRLittleEndian
@@ -267,9 +267,6 @@ def _plain_stream(source: Source) -> tuple[BinaryIO, bool]:
 
 
 def _file_head(meta: Dataset) -> bytes:
-    from pydicom.filebase import DicomBytesIO
-    from pydicom.filewriter import write_file_meta_info
-
     head = DicomBytesIO()
     head.write(b"\x00" * 128 + b"DICM")
     write_file_meta_info(head, meta, enforce_standard=False)  # type: ignore[arg-type]

@@ -10,14 +10,16 @@ radiolucent.errors.NothingToRead: /no/such/file: there is no such file or folder
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from pydicom.config import IGNORE
 from pydicom.dataset import Dataset
-from pydicom.uid import UID
+from pydicom.uid import UID, SecondaryCaptureImageStorage
 
 from radiolucent.errors import NothingToRead, UnreadableFile
 from radiolucent.imaging.archive import Source, file_source, folder_sources, is_zip, zip_sources
@@ -112,7 +114,7 @@ def _image(source: Source) -> Instance:
         check_pixels(instance)
     except UnreadableFile as error:
         if error.code == "no-pixels" and "Rows" not in header:
-            name = UID(sop_class).name if sop_class else "an object without a class"
+            name = UID(sop_class, validation_mode=IGNORE).name if sop_class else "an object without a class"
             error = fault("not-an-image", f"this is {name}, which holds no image", source, "SOPClassUID")
         raise _identified(error, header) from None
     return _complete(instance, sop_class)
@@ -127,22 +129,25 @@ def _complete(instance: Instance, sop_class: str) -> Instance:
     """Give an object without UIDs the ones that follow from its bytes, and say so: results must point somewhere."""
     header = instance.header
     made = []
-    if not text(header, "SOPClassUID"):
-        header.SOPClassUID = sop_class or "1.2.840.10008.5.1.4.1.1.7"
+    if not _is_uid(text(header, "SOPClassUID")):
+        header.SOPClassUID = sop_class if _is_uid(sop_class) else SecondaryCaptureImageStorage
         made.append("SOPClassUID")
-    if not text(header, "SOPInstanceUID"):
-        header.SOPInstanceUID = text(header.file_meta, "MediaStorageSOPInstanceUID") or derived_uid(
-            "instance", _digest(instance)
-        )
+    if not _is_uid(text(header, "SOPInstanceUID")):
+        stored = text(header.file_meta, "MediaStorageSOPInstanceUID")
+        header.SOPInstanceUID = stored if _is_uid(stored) else derived_uid("instance", _digest(instance))
         made.append("SOPInstanceUID")
     for keyword, parts in (("StudyInstanceUID", ("study",)), ("SeriesInstanceUID", ("series",))):
-        if not text(header, keyword):
+        if not _is_uid(text(header, keyword)):
             setattr(header, keyword, derived_uid(*parts, header.SOPInstanceUID))
             made.append(keyword)
     if not made:
         return instance
-    note = f"{instance.source.name}: {', '.join(made)} missing: made from the file"
+    note = f"{instance.source.name}: {', '.join(made)} missing or invalid: made from the file"
     return replace(instance, notes=(*instance.notes, note))
+
+
+def _is_uid(value: str) -> bool:
+    return len(value) <= 64 and re.fullmatch(r"\d+(\.\d+)*", value) is not None
 
 
 def _digest(instance: Instance) -> str:
