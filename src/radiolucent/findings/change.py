@@ -36,10 +36,18 @@ class Place(TableModel):
     source: SourceKey
 
 
+class Threshold(TableModel):
+    """Under which share of its threshold a finding is clearly absent."""
+
+    clearly_below: float = Field(gt=0, le=1)
+    source: SourceKey
+
+
 class ChangeTable(TableModel):
     """Tolerances; the last row is for every finding that no other names."""
 
     version: str
+    threshold: Threshold
     place: Place
     rows: tuple[ToleranceRow, ...]
 
@@ -121,14 +129,10 @@ def compare(current: Sighting, prior: Sighting | None, *, table: ChangeTable, re
         versions = f"prior by {old}, this study by {new}" if old != new else f"both by {old}, with other weights"
         return _not_compared(now, f"{versions}: scores of different engines don't compare")
     before = prior.finding
+    if now.positive != before.positive:
+        return _appeared(now, before, table) if now.positive else _disappeared(now, before, table)
     if not now.positive:
-        return (
-            ChangeResult(level="resolved", note=f"above its threshold before, now {_below(now)}")
-            if (before.positive)
-            else ChangeResult(level=None)
-        )
-    if not before.positive:
-        return ChangeResult(level="new", note=f"before {_below(before)}")
+        return ChangeResult(level=None)
     elsewhere = _elsewhere(current, prior, table, registered=registered)
     return ChangeResult(level="new", note=elsewhere) if elsewhere else _by_size(current, prior, table, registered)
 
@@ -179,6 +183,19 @@ def _counterpart(current: Sighting, prior: Reading) -> Sighting | None:
         key=lambda old: (old.series.engine.label == engine, old.series.description == description, old.finding.logit),
         default=None,
     )
+
+
+def _appeared(now: Finding, before: Finding, table: ChangeTable) -> ChangeResult:
+    if _value(before) < table.threshold.clearly_below * before.operating_point:
+        return ChangeResult(level="new", note=f"before {_below(before)}")
+    return _not_compared(now, f"before just {_below(before)}, so that it is not clearly new")
+
+
+def _disappeared(now: Finding, before: Finding, table: ChangeTable) -> ChangeResult:
+    if _value(now) < table.threshold.clearly_below * now.operating_point:
+        return ChangeResult(level="resolved", note=f"above its threshold before, now {_below(now)}")
+    note = f"above its threshold before, now just {_below(now)}, so that it is not clearly resolved"
+    return ChangeResult(level="not-compared", note=note)
 
 
 def _by_size(current: Sighting, prior: Sighting, table: ChangeTable, registered: bool) -> ChangeResult:
@@ -249,7 +266,10 @@ def _not_compared(now: Finding, why: str) -> ChangeResult:
     return ChangeResult(level="not-compared" if now.positive else None, note=why if now.positive else "")
 
 
+def _value(finding: Finding) -> float:
+    return finding.score if finding.probability is None else finding.probability
+
+
 def _below(finding: Finding) -> str:
-    value = finding.score if finding.probability is None else finding.probability
     word = "score" if finding.probability is None else "probability"
-    return f"below its threshold ({word} {value:.2f}, threshold {finding.operating_point:.2f})"
+    return f"below its threshold ({word} {_value(finding):.2f}, threshold {finding.operating_point:.2f})"

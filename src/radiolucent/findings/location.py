@@ -44,10 +44,10 @@ def full_place(finding: Finding, series: SeriesReading, words: Phrases) -> str:
     short = short_place(finding, series, words)
     if place is None or place.status != "located" or not place.regions:
         return short
-    parts = [f"{words.words['strongest']}: {short}"]
-    if len(series.frames) > 1 and place.peak_frame is not None:
+    parts = [f"{words.words['most']}: {short}"]
+    if len(series.frames) > 1:
         word = words.words["slice" if series.kind == "volume" else "image"]
-        parts.append(f"{word} {place.peak_frame + 1} {words.words['of']} {len(series.frames)}")
+        parts.append(f"{word} {place.regions[0].frame + 1} {words.words['of']} {len(series.frames)}")
     parts.append(_extent(place.regions[0], words))
     if len(place.regions) > 1:
         parts.append(f"{len(place.regions)} {words.words['regions']}")

@@ -241,6 +241,7 @@ def _scope_text(reading: Reading, draw: _Drawer, words: Phrases, limits: Mapping
         kind = _SCOPE.get(series.modality, "other")
         text = draw(f"scope/{kind}", looked_for=[words.name(finding.name) for finding in series.findings])
         own = " ".join(limit.rstrip(".") + "." for limit in limits.get(series.engine.label, ()))
+        own = f"{words.words['original']}{own}" if own else ""
         lines[(series.engine.label, kind)] = f"{series.engine.label}: {text} {own}".rstrip()
     return "\n".join(lines.values())
 

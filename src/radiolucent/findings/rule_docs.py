@@ -146,13 +146,15 @@ def _bands(table: ConfidenceTable) -> list[str]:
 
 def _change() -> str:
     table = default_change()
+    clear, near = table.threshold, table.place
     lines = [
         f"## Change against the prior ({table.version})",
         "",
         "Only readings by the same engine version and weights are compared. Smaller mirrors larger: +25 % and -20 %",
-        "are the same step. A difference within one cell of the map is no change. Places are compared only where the",
-        f"studies are registered: regions more than {table.place.same_within_mm:g} mm apart are different ones",
-        f"[{table.place.source}].",
+        "are the same step. A difference within one cell of the map is no change. New or resolved needs the other",
+        f"study under {clear.clearly_below:g} of its threshold [{clear.source}]. Places are compared only",
+        f"where the studies are registered: regions more than {near.same_within_mm:g} mm apart are different ones",
+        f"[{near.source}].",
         "",
         "| findings | area | volume | or | why | source |",
         "|---|---|---|---|---|---|",

@@ -97,11 +97,21 @@ def test_new_and_resolved_say_how_far_below_the_threshold(
     assert changed(absent, absent) == ChangeResult(level=None)
 
 
+def test_just_below_the_threshold_is_neither_new_nor_resolved(
+    sized: MakeFinding, a_finding: MakeFinding, a_reading: MakeReading
+) -> None:
+    nearly, present = a_reading(a_finding(positive=False, probability=0.45)), a_reading(sized())
+    appeared, gone = changed(present, nearly), changed(nearly, present)
+    assert (appeared.level, gone.level) == ("not-compared", "not-compared")
+    assert "just below its threshold (probability 0.45, threshold 0.50), so that it is not clearly new" in appeared.note
+    assert gone.note.endswith("so that it is not clearly resolved")
+
+
 def test_an_uncalibrated_finding_is_compared_by_score_and_says_so(
     sized: MakeFinding, a_finding: MakeFinding, a_reading: MakeReading
 ) -> None:
-    absent = a_reading(a_finding(positive=False, probability=None, score=0.4))
-    assert "score 0.40" in changed(a_reading(sized()), absent).note
+    absent = a_reading(a_finding(positive=False, probability=None, score=0.3))
+    assert "score 0.30" in changed(a_reading(sized()), absent).note
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ def test_a_radiograph_has_zones_or_thirds(
     frame = replace(a_reading().series[0].frames[0], plane=None)
     series = a_reading(finding, series_changes={"frames": (frame,), "kind": "image", "modality": "DX"}).series[0]
     assert short_place(finding, series, WORDS) == text
-    assert full_place(finding, series, WORDS) == f"strongest evidence: {text}; evidence over 30 × 20 mm"
+    assert full_place(finding, series, WORDS) == f"most of the evidence: {text}; evidence over 30 × 20 mm"
 
 
 def test_an_unknown_spacing_is_said(placed: MakeFinding, a_reading: MakeReading) -> None:

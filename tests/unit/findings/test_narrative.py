@@ -154,7 +154,7 @@ def test_the_most_critical_finding_comes_first_with_place_and_measure(
     ]
     assert "1. Acute infarct, 1 critical." in narrative.findings_text
     assert (
-        "Strongest evidence: left, anterior, middle third of the imaged height; slice 5 of 10; "
+        "Most of the evidence: left, anterior, middle third of the imaged height; slice 5 of 10; "
         "evidence over 30 × 20 mm, 9.0 ml." in narrative.findings_text
     )
     assert [note.name for note in narrative.notes] == ["acute-infarct", "glioma", "meningioma"]
@@ -250,7 +250,7 @@ def test_change_is_told_with_its_numbers_and_no_comparison_with_its_reason(
     assert "no longer above threshold" in text
     german = write(a_reading(larger, apart), "de").findings_text
     assert "9 → 14,5 ml (+61 %)" in german
-    assert "(englisch: prior by a@1, this study by a@2)" in german
+    assert "(Englisch: prior by a@1, this study by a@2)" in german
 
 
 def test_an_engine_known_from_synthetic_images_only_is_marked(a_finding: MakeFinding, a_reading: MakeReading) -> None:
