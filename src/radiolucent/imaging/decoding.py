@@ -40,7 +40,7 @@ _DECODERS: Final[dict[str, tuple[str, ...]]] = {
     "1.2.840.10008.1.2.4.201": ("pylibjpeg",),  # HTJ2K lossless
     "1.2.840.10008.1.2.4.202": ("pylibjpeg",),  # HTJ2K lossless, RPCL
     "1.2.840.10008.1.2.4.203": ("pylibjpeg",),  # HTJ2K
-    "1.2.840.10008.1.2.5": ("pylibjpeg", "pydicom"),  # RLE
+    "1.2.840.10008.1.2.5": ("pydicom",),  # RLE; pylibjpeg's decoder panics on damaged segments, past any except
     "1.2.840.10008.1.2": (),
     "1.2.840.10008.1.2.1": (),
     "1.2.840.10008.1.2.1.99": (),

@@ -1,5 +1,6 @@
 """Stored bytes become modality values and grey, for every transfer syntax and layout that is read."""
 
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -229,6 +230,16 @@ def test_a_stream_of_another_size_than_the_headers_is_refused_before_it_is_decod
     path.write_bytes(content)
     with pytest.raises(UnreadablePixels, match="48 × 64 where the header says 49 × 64"):
         stack_of(path).decode(0)
+
+
+def test_an_rle_segment_that_runs_over_is_not_written_beyond_the_frame(write_image: Any, ramp: Ramp) -> None:
+    path = write_image("a.dcm", ramp, syntax=RLELossless)
+    content = path.read_bytes()
+    start = content.index(b"\xe0\x7f\x10\x00OB\0\0\xff\xff\xff\xff") + 12
+    run = b"\x81\x07" * 60  # PackBits: 60 runs of 128 sevens where 3072 bytes fit
+    segments = struct.pack("<16L", 2, 64, 64 + len(run), *[0] * 13) + run + run
+    path.write_bytes(content[:start] + encapsulate([segments]))
+    assert (stack_of(path).decode(0) == 0x0707).all()
 
 
 def test_fragments_that_are_no_image_are_refused(write_image: Any, ramp: Ramp) -> None:
