@@ -9,6 +9,7 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Final
 
@@ -121,14 +122,24 @@ def _check_member(zip_name: str, member: zipfile.ZipInfo) -> None:
 
 
 def _member_source(path: Path, member: zipfile.ZipInfo) -> Source:
-    def unpack() -> BinaryIO:
-        try:
-            with zipfile.ZipFile(path) as archive, archive.open(member) as stream:
-                content = stream.read(member.file_size + 1)
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError) as error:
-            raise OSError(f"the zip member is damaged: {error}") from error
-        if len(content) != member.file_size:
-            raise OSError("the zip member is not as long as the zip says")
-        return io.BytesIO(content)
+    changed = path.stat().st_mtime_ns
+    return Source(
+        name=member.filename,
+        size=member.file_size,
+        open=lambda: io.BytesIO(_unpacked(path, changed, member.header_offset)),
+    )
 
-    return Source(name=member.filename, size=member.file_size, open=unpack)
+
+@lru_cache(maxsize=1)
+def _unpacked(path: Path, changed: int, offset: int) -> bytes:
+    """One member's bytes; the last one stays in memory, so that a multi-frame object isn't unpacked for every frame."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            member = next(member for member in archive.infolist() if member.header_offset == offset)
+            with archive.open(member) as stream:
+                content = stream.read(member.file_size + 1)
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError, StopIteration) as error:
+        raise OSError(f"the zip member is damaged: {error}") from error
+    if len(content) != member.file_size:
+        raise OSError("the zip member is not as long as the zip says")
+    return content

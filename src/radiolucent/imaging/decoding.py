@@ -150,7 +150,9 @@ def stored_values(instance: Instance, frame: int) -> NDArray[Any]:
     """
     header = instance.header
     syntax = instance.transfer_syntax
-    options = as_pixel_options(header, pixel_keyword="PixelData", transfer_syntax_uid=syntax)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        options = as_pixel_options(header, pixel_keyword="PixelData", transfer_syntax_uid=syntax)
     options.update(bits_stored=bits_stored(instance), number_of_frames=frame_count(header), correct_unused_bits=False)
     options.setdefault("samples_per_pixel", 1)
     options.setdefault("pixel_representation", 0)

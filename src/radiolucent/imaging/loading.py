@@ -72,7 +72,7 @@ def load(path: Path, *, progress: Progress | None = None) -> Loaded:
     NothingToRead
         If nothing is there, or nothing under a folder or in a zip is a readable image; the message counts the reasons.
     """
-    if not path.exists():
+    if not path.is_file() and not path.is_dir():
         raise NothingToRead(f"{path}: there is no such file or folder")
     single = path.is_file() and not is_zip(path)
     sources = _sources(path, single)

@@ -64,6 +64,8 @@ class StackFacts:
     constant : every sampled pixel has the same value.
     saturation : share of sampled pixels at the largest sampled value, in [0, 1].
     orientation : of the first frame's plane, None without geometry.
+    is_for_processing : raw detector values (Presentation Intent Type), not made for reading.
+    is_lossy : was compressed with loss at some time (Lossy Image Compression).
     """
 
     modality: str
@@ -86,6 +88,8 @@ class StackFacts:
     is_localiser: bool = False
     is_derived: bool = False
     is_secondary: bool = False
+    is_for_processing: bool = False
+    is_lossy: bool = False
 
 
 def facts(stack: Stack) -> StackFacts:
@@ -123,6 +127,8 @@ def facts(stack: Stack) -> StackFacts:
         is_localiser="LOCALIZER" in kinds or bool(_LOCALISER.search(_description(header, "SeriesDescription"))),
         is_derived=kinds[:1] == ("DERIVED",),
         is_secondary="SECONDARY" in kinds[1:2] or text(header, "SOPClassUID").startswith(SECONDARY_CAPTURE),
+        is_for_processing=text(header, "PresentationIntentType").upper() == "FOR PROCESSING",
+        is_lossy=text(header, "LossyImageCompression") == "01",
     )
 
 

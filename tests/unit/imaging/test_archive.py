@@ -1,5 +1,6 @@
 """Zips that could do harm are refused; the rest is read from memory."""
 
+import os
 import stat
 import zipfile
 from pathlib import Path
@@ -87,6 +88,16 @@ def test_a_members_bytes_can_be_opened_again_and_again(tmp_path: Path) -> None:
     (source,) = zip_sources(make_zip(tmp_path / "a.zip", ("x/a.dcm", b"content")))
     assert (source.name, source.size) == ("x/a.dcm", 7)
     assert [source.open().read() for _ in range(2)] == [b"content"] * 2
+
+
+def test_a_member_that_changed_since_is_not_taken_from_memory(tmp_path: Path) -> None:
+    path = make_zip(tmp_path / "a.zip", ("a", b"content"))
+    (first,) = zip_sources(path)
+    assert first.open().read() == b"content"
+    make_zip(path, ("a", b"changed"))
+    os.utime(path, ns=(1, 1))
+    (second,) = zip_sources(path)
+    assert second.open().read() == b"changed"
 
 
 def test_a_dicom_file_whose_preamble_looks_like_a_zip_is_dicom(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """What comes out of a file, a folder or a zip; and one clear problem for each thing that can't."""
 
 import io
+import os
 import shutil
 import zipfile
 from pathlib import Path
@@ -171,6 +172,12 @@ def test_nothing_readable_in_a_folder_lists_the_reasons(tmp_path: Path) -> None:
     (tmp_path / "c").write_bytes(b"")
     with pytest.raises(NothingToRead, match=r"none of 3 files is a readable image \(not-dicom 2, empty 1\)"):
         load(tmp_path)
+
+
+def test_a_path_that_is_neither_file_nor_folder_has_nothing_to_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(NothingToRead, match="no such file or folder"):
+        load(tmp_path / "pipe")
 
 
 def test_an_empty_folder_has_nothing_to_read(tmp_path: Path) -> None:

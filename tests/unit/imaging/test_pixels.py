@@ -61,6 +61,11 @@ def test_frames_are_decoded_one_by_one(write_image: Any, ramp: Ramp, syntax: UID
     assert np.array_equal(stack.pixels, pixels)
 
 
+def test_no_frames_by_the_header_means_one(write_image: Any, ramp: Ramp) -> None:
+    stack = stack_of(write_image("a.dcm", ramp, NumberOfFrames=0))
+    assert np.array_equal(stack.pixels, ramp[None])
+
+
 def test_bits_above_and_below_the_stored_ones_are_removed(write_image: Any, ramp: Ramp) -> None:
     # 12 bits stored in bits 2 to 13; an old overlay in bits 15 and 0 (PS3.5 8.1.1)
     overlaid = ((ramp & 0xFFF) << 2 | 0x8001).astype(np.uint16)

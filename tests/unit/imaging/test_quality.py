@@ -333,6 +333,12 @@ def test_planning_derived_and_captured_images_are_told_apart(
     assert expected == (found.is_localiser, found.is_derived, found.is_secondary)
 
 
+def test_raw_and_lossy_images_are_told() -> None:
+    raw = facts(make_stack(half_white, PresentationIntentType="FOR PROCESSING", LossyImageCompression="01"))
+    fine = facts(make_stack(half_white, PresentationIntentType="FOR PRESENTATION", LossyImageCompression="00"))
+    assert (raw.is_for_processing, raw.is_lossy, fine.is_for_processing, fine.is_lossy) == (True, True, False, False)
+
+
 def test_view_is_a_projections_and_weighting_an_mrs() -> None:
     values = {"ViewPosition": "PA", "SeriesDescription": "T1 PORTABLE"}
     film = facts(make_stack(half_white, Modality="DX", **values))
