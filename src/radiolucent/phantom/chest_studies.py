@@ -12,7 +12,8 @@ from pydicom.sequence import Sequence as DicomSequence
 
 from radiolucent.errors import SetupError
 from radiolucent.phantom.chest import SOFT, ChestAnatomy, ChestScene
-from radiolucent.phantom.chest_lesions import ChestLesion, adjusted, measured, paint, place
+from radiolucent.phantom.chest_lesions import ChestLesion, adjusted, measured, place
+from radiolucent.phantom.chest_painting import paint
 from radiolucent.phantom.picture import Patient, Picture, Request, Truth
 from radiolucent.phantom.projection import View
 from radiolucent.phantom.render import radiograph

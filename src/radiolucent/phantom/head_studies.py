@@ -10,7 +10,8 @@ import numpy as np
 from radiolucent.errors import SetupError
 from radiolucent.imaging.geometry import ImagePlane, Resize
 from radiolucent.phantom.head import HeadAnatomy, paint_head
-from radiolucent.phantom.head_lesions import HeadLesion, LesionPainter, midline_shift_mm, place, pushed
+from radiolucent.phantom.head_lesions import HeadLesion, midline_shift_mm, place, pushed
+from radiolucent.phantom.head_painting import LesionPainter
 from radiolucent.phantom.picture import Orientation, Patient, Picture, Request, Truth, stack_planes
 from radiolucent.phantom.render import computed_tomography, magnetic_resonance
 from radiolucent.phantom.scene import Canvas, Field, Pose

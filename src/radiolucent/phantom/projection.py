@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from PIL import Image, ImageDraw
 from scipy import ndimage
 from scipy.interpolate import PchipInterpolator
-from skimage.draw import polygon2mask
 
 from radiolucent.phantom.scene import Field, Vector, field
 
@@ -191,8 +191,9 @@ class View:
         margin = int(30 / self.spacing_mm)
         top, left = int(np.floor(rows.min())) - margin, int(np.floor(columns.min())) - margin
         height, width = int(rows.max()) + margin - top, int(columns.max()) + margin - left
-        corners = np.stack([rows - top, columns - left], axis=1)
-        local = np.asarray(polygon2mask((height, width), corners), dtype=np.bool_)  # type: ignore[no-untyped-call]
+        drawing = Image.new("1", (width, height))
+        ImageDraw.Draw(drawing).polygon(list(zip(columns - left, rows - top, strict=True)), fill=1)
+        local = np.array(drawing, dtype=np.bool_)
         inner, outer = ndimage.distance_transform_edt(local), ndimage.distance_transform_edt(~local)
         distance = (outer - inner - np.where(local, -0.5, 0.5)) * self.spacing_mm
         picture = self.blank(30.0)

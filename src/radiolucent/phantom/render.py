@@ -91,7 +91,9 @@ def radiograph(
     primary = np.exp(-attenuation)
     step = max(1, int(6 / spacing_mm))
     coarse = ndimage.uniform_filter(primary, step)[::step, ::step]
-    haze = ndimage.gaussian_filter(np.minimum(coarse, 0.3), 22 / (spacing_mm * step), mode="nearest")
+    haze = ndimage.gaussian_filter(
+        np.minimum(coarse, 3 * np.exp(-(low + high) / 2)), 22 / (spacing_mm * step), mode="nearest"
+    )
     rows = np.linspace(0, coarse.shape[0] - 1, primary.shape[0])
     columns = np.linspace(0, coarse.shape[1] - 1, primary.shape[1])
     grid = np.stack(np.meshgrid(rows, columns, indexing="ij"))

@@ -7,6 +7,7 @@ over what is there, with an edge as soft as a sample is wide, so that partial vo
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -244,6 +245,12 @@ class Canvas:
         low, high = places.min(axis=0), places.max(axis=0)
         middle, half = (low + high) / 2, (high - low) / 2 + margin_mm
         return self.window((middle[0], middle[1], middle[2]), (half[0], half[1], half[2]))
+
+    def part(self, window: Window) -> Canvas:
+        """The canvas seen through a window: what is painted there is painted here."""
+        part = copy(self)
+        part.values, part.points = self.values[window], self.points[window]
+        return part
 
     def cover(self, distance: Field, soft_mm: float | None = None) -> Field:
         """Share of each sample inside the shape, from its signed distance."""

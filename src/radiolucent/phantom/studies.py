@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from radiolucent.errors import SetupError
+from radiolucent.phantom.bone_studies import BONE_FINDINGS, BONE_OPTIONS, draw_bone
 from radiolucent.phantom.chest_lesions import CHEST_FINDINGS
 from radiolucent.phantom.chest_studies import CHEST_OPTIONS, draw_chest
 from radiolucent.phantom.head_studies import BRAIN_MR_OPTIONS, HEAD_CT_OPTIONS, draw_brain_mr, draw_head_ct
@@ -49,6 +50,7 @@ _KINDS: Mapping[str, _Kind] = MappingProxyType(
         ),
         "head-ct": _Kind(draw=draw_head_ct, findings=_HEAD_CT_FINDINGS, options=HEAD_CT_OPTIONS),
         "chest-xr": _Kind(draw=draw_chest, findings=CHEST_FINDINGS, options=CHEST_OPTIONS),
+        "bone-xr": _Kind(draw=draw_bone, findings=BONE_FINDINGS, options=BONE_OPTIONS),
     }
 )
 

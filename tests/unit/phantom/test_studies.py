@@ -16,6 +16,7 @@ from pydicom.dataset import Dataset
 from radiolucent.errors import SetupError
 from radiolucent.imaging.geometry import ImagePlane
 from radiolucent.phantom import arrays, make_study
+from radiolucent.phantom.bone_sites import SITES
 from radiolucent.phantom.studies import FINDINGS, KINDS, write_studies
 
 SMALL: dict[str, dict[str, Any]] = {
@@ -33,6 +34,9 @@ HEADERS: list[tuple[str, str, dict[str, Any]]] = [
     ("chest-xr", "nodule", {"view": "PA"}),
     ("chest-xr", "effusion", {"view": "AP"}),
     ("chest-xr", "cardiomegaly", {"view": "LL"}),
+    ("bone-xr", "hairline", {"site": "ankle", "view": "AP"}),
+    ("bone-xr", "displaced", {"site": "spine", "view": "LL"}),
+    ("bone-xr", "hardware", {"site": "pelvis"}),
 ]
 VOLUMES = [kind for kind in KINDS if kind in ("brain-mr", "head-ct")]
 
@@ -60,7 +64,7 @@ def test_every_finding_is_in_the_picture_where_its_mask_says(kind: str, finding:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_several_findings_come_out_at_once(kind: str) -> None:
-    wanted = FINDINGS[kind][:2]
+    wanted = ("fracture", "hardware") if kind == "bone-xr" else FINDINGS[kind][:2]
     _, _, masks = arrays(kind, wanted, seed=4, **SMALL[kind])
     assert set(wanted) <= set(masks)
 
@@ -174,6 +178,16 @@ def test_many_studies_are_written_with_priors_and_progress(tmp_path: Path) -> No
     assert (tmp_path / "000" / "current" / "001.dcm") in written
 
 
+@pytest.mark.parametrize(("site", "view"), [(site, view) for site in SITES for view in SITES[site]])
+def test_every_bone_site_shows_fracture_and_metal(site: str, view: str) -> None:
+    options: dict[str, Any] = {"rows": 160, "site": site, "view": view}
+    sick, _, masks = arrays("bone-xr", ["displaced", "hardware"], seed=3, **options)
+    well, _, _ = arrays("bone-xr", [], seed=3, **options)
+    assert set(masks) == {"fracture", "hardware"}
+    assert sick[masks["hardware"]].mean() > well[masks["hardware"]].mean() + 300
+    assert np.abs(sick - well)[masks["fracture"]].mean() > 100
+
+
 def test_an_unknown_kind_is_named_with_the_valid_ones() -> None:
     with pytest.raises(SetupError, match="brain-mr"):
         make_study("foot-mr", seed=1)
@@ -191,20 +205,25 @@ def test_a_finding_may_be_shortened_unless_it_is_ambiguous() -> None:
 
 
 @pytest.mark.parametrize(
-    "options",
+    ("kind", "options"),
     [
-        {"matrix": 3},
-        {"plane": "diagonal"},
-        {"contrast": "t2"},
-        {"contrast": "ct"},
-        {"sex": "X"},
-        {"rows": 8},
-        {"slices": 0},
+        ("brain-mr", {"matrix": 3}),
+        ("brain-mr", {"plane": "diagonal"}),
+        ("brain-mr", {"contrast": "t2"}),
+        ("brain-mr", {"contrast": "ct"}),
+        ("brain-mr", {"sex": "X"}),
+        ("brain-mr", {"rows": 8}),
+        ("brain-mr", {"slices": 0}),
+        ("chest-xr", {"view": "oblique"}),
+        ("chest-xr", {"rows": 8}),
+        ("bone-xr", {"site": "elbow"}),
+        ("bone-xr", {"view": "LL", "site": "shoulder"}),
+        ("bone-xr", {"rows": 8}),
     ],
 )
-def test_a_wrong_option_is_refused(options: dict[str, Any]) -> None:
+def test_a_wrong_option_is_refused(kind: str, options: dict[str, Any]) -> None:
     with pytest.raises(SetupError, match=next(iter(options))):
-        make_study("brain-mr", seed=1, **options)
+        make_study(kind, seed=1, **options)
 
 
 def test_a_negative_seed_is_refused() -> None:
