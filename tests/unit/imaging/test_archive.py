@@ -47,6 +47,25 @@ def test_an_encrypted_member_is_refused(tmp_path: Path) -> None:
         zip_sources(path)
 
 
+def test_a_member_packed_by_another_method_is_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_LZMA) as made:
+        made.writestr("a", b"x" * 500)
+    with pytest.raises(UnsafeArchive, match="use deflate"):
+        zip_sources(tmp_path / "a.zip")
+
+
+def test_a_stored_member_is_read_as_it_is_and_checked(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as made:
+        made.writestr("a", b"content")
+    (source,) = zip_sources(path)
+    assert source.open().read() == b"content"
+    path.write_bytes(path.read_bytes().replace(b"content", b"c0ntent"))
+    (source,) = zip_sources(path)
+    with pytest.raises(OSError, match="checksum"):
+        source.open()
+
+
 def test_a_bomb_is_refused_by_its_ratio(tmp_path: Path) -> None:
     path = make_zip(tmp_path / "a.zip", ("zeros.dcm", bytes(archive.RATIO_FROM_BYTES + 1)))
     with pytest.raises(UnsafeArchive, match="times its size"):
