@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +14,7 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
+from radiolucent.imaging.loading import load
 from radiolucent.results.objects import EncodedObject, encode_reading
 
 if TYPE_CHECKING:
@@ -137,3 +140,23 @@ def test_sending_a_reading_again_makes_no_second_object(orthanc: Orthanc, cases:
     _sent(orthanc, case, cases)
 
     assert sorted(orthanc.ask("/tools/find", query)) == sorted(once)
+
+
+def test_results_join_a_real_study(orthanc: Orthanc, cases: Any) -> None:
+    data = os.environ.get("RADIOLUCENT_DATA")
+    if not data:
+        pytest.skip("needs real images: set RADIOLUCENT_DATA to the folder that holds dicom-samples")
+    folder = Path(data) / "dicom-samples" / "brain-mr-t1post" / "01" / "19960813"
+    study = load(folder).studies[0]
+    stack = study.stacks[0]
+    reading = cases.read_by_hand(stack, (256, 256), "glioma")
+    made = encode_reading(reading, {stack.key: stack}, {}, made_at=cases.MADE_AT)
+    sources = [pydicom.dcmread(path) for path in sorted(folder.glob("*.dcm"))]
+
+    assert set(_store(orthanc, [*sources, *(item.dataset for item in made)])) == {0x0000}
+    found = orthanc.ask(
+        "/tools/find", {"Level": "Study", "Query": {"StudyInstanceUID": study.study_instance_uid}, "Expand": True}
+    )
+    assert len(found) == 1
+    assert len(found[0]["Series"]) == 1 + len({item.dataset.SeriesInstanceUID for item in made})
+    assert len(orthanc.ask("/tools/find", {"Level": "Patient", "Query": {"PatientID": stack.header.PatientID}})) == 1

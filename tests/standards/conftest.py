@@ -26,6 +26,11 @@ def _load_cases() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def cases() -> ModuleType:
+    return _load_cases()
+
+
+@pytest.fixture(scope="session")
 def written_case(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[list[Path], list[Path]]]:
     """Make a case and write it: (source files, result files)."""
     made: dict[str, tuple[list[Path], list[Path]]] = {}

@@ -32,6 +32,7 @@ STUDIES: dict[str, dict[str, Any]] = {
     "sagittal": {"kind": "mr", "orientation": (0, 1, 0, 0, 0, -1)},
     "oblique": {"kind": "mr", "orientation": (0.8, 0.6, 0, -0.6, 0.8, 0)},
     "one slice": {"kind": "ct", "shape": (1, 33, 65)},
+    "one slice of unknown thickness": {"kind": "ct", "shape": (1, 33, 65), "thick": False},
     "tiny": {"kind": "dx", "shape": (1, 9, 11)},
     "no spacing": {"kind": "dx", "spacing_mm": None},
 }

@@ -54,7 +54,7 @@ def encode_key_objects(
             specific_character_set=CHARACTER_SET,
             **provenance.place("key-objects", *engines, series_number=SERIES_NUMBER),
         )
-    return seal(made, provenance)
+    return seal(made, provenance, stack)
 
 
 def _reference(made: Dataset, who: Dataset) -> Dataset:

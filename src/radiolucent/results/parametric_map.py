@@ -77,7 +77,7 @@ def encode_parametric_map(
             **equipment(series.engine),
         )
         point_to_source(made, stack, indexes)
-    return seal(made, provenance)
+    return seal(made, provenance, stack)
 
 
 def map_values(heatmap: Heatmap, frame: int) -> NDArray[np.float32]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
+from pydicom.uid import CTImageStorage
 
 from radiolucent.errors import EncodingError
 from radiolucent.findings.reading import Finding, Region, SeriesReading
@@ -17,7 +18,14 @@ from radiolucent.findings.taxonomy import finding_type
 from radiolucent.imaging.header import frame_holder, number, text, value
 from radiolucent.imaging.study import Stack
 from radiolucent.results.provenance import Provenance, equipment, refusing, seal
-from radiolucent.results.source import CHARACTER_SET, copy_body_part, decimals, instance_headers, is_multiframe
+from radiolucent.results.source import (
+    CHARACTER_SET,
+    copy_body_part,
+    decimals,
+    image_reference,
+    instance_headers,
+    whole_instances,
+)
 
 if TYPE_CHECKING:
     from highdicom.pr import GraphicAnnotation, GraphicLayer
@@ -88,11 +96,6 @@ def _state(
 
     indexes = sorted(frames)
     layers = _layers([finding for index in indexes for finding, _ in frames[index]])
-    annotations = [
-        annotation
-        for index in indexes
-        for annotation in _annotations(frames[index], index, layers, series, stack, provenance)
-    ]
     place = provenance.place(
         "presentation-state",
         series.key,
@@ -101,11 +104,16 @@ def _state(
         instance_number=number,
     )
     with refusing("the presentation state"):
+        annotations = [
+            (index, annotation)
+            for index in indexes
+            for annotation in _annotations(frames[index], index, layers, series, stack, provenance)
+        ]
         made = GrayscaleSoftcopyPresentationState(
-            referenced_images=instance_headers(stack, indexes, series.shape),
+            referenced_images=_stand_ins(stack, indexes, series.shape),
             content_label="AI_EVIDENCE",
             content_description="AI evidence contours, not diagnostic",
-            graphic_annotations=annotations,
+            graphic_annotations=[annotation for _, annotation in annotations],
             graphic_layers=list(layers.values()),
             series_description=f"AI evidence contours, {series.engine.label}"[:64],
             specific_character_set=CHARACTER_SET,
@@ -113,9 +121,10 @@ def _state(
             **place,
             **equipment(series.engine),
         )
+    _point_to_source(made, stack, indexes, [index for index, _ in annotations])
     _display(made, stack, indexes[0])
     copy_body_part(made, stack)
-    return seal(made, provenance)
+    return seal(made, provenance, stack)
 
 
 def _layers(findings: Sequence[Finding]) -> dict[str, GraphicLayer]:
@@ -140,7 +149,7 @@ def _annotations(
 ) -> list[GraphicAnnotation]:
     from highdicom.pr import GraphicAnnotation, GraphicObject, TextObject
 
-    images = instance_headers(stack, [index], series.shape)
+    images = _stand_ins(stack, [index], series.shape)
     made = []
     for name, layer in layers.items():
         mine = [(finding, region) for finding, region in marks if finding.name == name]
@@ -149,23 +158,34 @@ def _annotations(
         finding, first = mine[0]
         tracking: dict[str, Any] = {"tracking_id": name[:64], "tracking_uid": provenance.tracking_uid(name, series)}
         anchor = np.clip(np.array(first.peak) + 0.5, 0, series.shape)
+        lines = [
+            GraphicObject("POLYLINE", graphic_points(region, series.shape), units="PIXEL", **tracking)
+            for _, region in mine
+        ]
+        words = TextObject(
+            caption(finding), units="PIXEL", anchor_point=(float(anchor[1]), float(anchor[0])), **tracking
+        )
         made.append(
             GraphicAnnotation(
-                referenced_images=images,
-                graphic_layer=layer,
-                referenced_frame_number=stack.frames[index].number if is_multiframe(stack) else None,
-                graphic_objects=[
-                    GraphicObject("POLYLINE", graphic_points(region, series.shape), units="PIXEL", **tracking)
-                    for _, region in mine
-                ],
-                text_objects=[
-                    TextObject(
-                        caption(finding), units="PIXEL", anchor_point=(float(anchor[1]), float(anchor[0])), **tracking
-                    )
-                ],
+                referenced_images=images, graphic_layer=layer, graphic_objects=lines, text_objects=[words]
             )
         )
     return made
+
+
+def _stand_ins(stack: Stack, indexes: Sequence[int], shape: tuple[int, int]) -> list[Dataset]:
+    """Instances as the library takes them whatever their class: single-frame and gray."""
+    stand_ins = instance_headers(stack, indexes, shape)
+    for stand_in in stand_ins:
+        stand_in.SOPClassUID, stand_in.SamplesPerPixel = CTImageStorage, 1
+    return stand_ins
+
+
+def _point_to_source(made: Dataset, stack: Stack, indexes: Sequence[int], annotated: Sequence[int]) -> None:
+    """Name the real instances and frames in place of the stand-ins."""
+    made.ReferencedSeriesSequence[0].ReferencedImageSequence = whole_instances(stack, indexes)
+    for annotation, index in zip(made.GraphicAnnotationSequence, annotated, strict=True):
+        annotation.ReferencedImageSequence = [image_reference(stack, index)]
 
 
 def caption(finding: Finding) -> str:

@@ -15,7 +15,9 @@ from radiolucent import __version__
 from radiolucent.errors import EncodingError
 from radiolucent.findings.reading import EngineRef, SeriesReading
 from radiolucent.findings.taxonomy import LOCAL_SCHEME
+from radiolucent.imaging.study import Stack
 from radiolucent.imaging.uids import derived_uid
+from radiolucent.results.source import name_people
 
 if TYPE_CHECKING:
     from highdicom import AlgorithmIdentificationSequence
@@ -96,8 +98,8 @@ def algorithm(engine: EngineRef, method: str) -> AlgorithmIdentificationSequence
     )
 
 
-def seal(dataset: Dataset, provenance: Provenance) -> Dataset:
-    """Replace what a library took from the clock or from chance, and say which software wrote the object.
+def seal(dataset: Dataset, provenance: Provenance, stack: Stack) -> Dataset:
+    """Replace what a library took from the clock or from chance, and name the people and the software.
 
     highdicom stamps the present time and random dimension organization UIDs; both become functions of the inputs.
     """
@@ -111,6 +113,7 @@ def seal(dataset: Dataset, provenance: Provenance) -> Dataset:
         equipment.ContributionDateTime = date + time
     for item in dataset.get("ContributingEquipmentSequence", []):  # the library names itself, with the present time
         item.ContributionDateTime = date + time
+    name_people(dataset, stack)
     _name_dimensions(dataset)
     if _uses_local_codes(dataset):
         dataset.CodingSchemeIdentificationSequence = [_local_scheme()]

@@ -111,7 +111,7 @@ def encode_secondary_capture(
     copy_body_part(made, stack)
     if pixels.shape[:2] == series.shape:
         _copy_plane(made, stack, picture.frame)
-    return seal(made, provenance)
+    return seal(made, provenance, stack)
 
 
 def _with_class(who: Dataset, stack: Stack) -> Dataset:

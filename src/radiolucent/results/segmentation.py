@@ -77,7 +77,7 @@ def encode_segmentation(
         )
         point_to_source(made, stack, indexes)
         made.pop("Laterality", None)  # each segment names its own anatomic region: the condition of 2C isn't met
-    return seal(made, provenance)
+    return seal(made, provenance, stack)
 
 
 def segment_mask(finding: Finding, where: Localisation) -> tuple[list[int], NDArray[np.uint8]]:

@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.uid import CTImageStorage
-from pydicom.valuerep import DA, TM, DSfloat, PersonName
+from pydicom.valuerep import DSfloat, PersonName
 
 from radiolucent.errors import EncodingError
 from radiolucent.imaging.geometry import ImagePlane
@@ -26,39 +26,25 @@ from radiolucent.imaging.uids import derived_uid
 CHARACTER_SET: Final = "ISO_IR 192"
 """Every object is written in UTF-8, whatever the source used (PS3.3 C.12.1.1.2)."""
 
+NOMINAL_MM: Final = 1.0
+"""Stands where a segmentation must have a number and the source has none; it is no size (docs/conformance.md)."""
 _UID: Final = re.compile(r"[0-9.]{1,64}")  # leading zeros occur in practice and do no harm
+_AGE: Final = re.compile(r"[0-9]{3}[DWMY]")
+_DATE: Final = re.compile(r"[0-9]{4}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])")
+_TIME: Final = re.compile(r"([01][0-9]|2[0-3])([0-5][0-9]([0-5][0-9](\.[0-9]{1,6})?)?)?")
 _REQUIRED: Final = ("PatientID", "StudyID", "AccessionNumber")  # type 2 in every IOD: present, possibly empty
 _OPTIONAL: Final = (
     "IssuerOfPatientID",
-    "PatientAge",
     "StudyDescription",
-    "PatientIdentityRemoved",
-    "DeidentificationMethod",
     "BodyPartExamined",
     "LossyImageCompression",
 )
-_UNPAIRED: Final = frozenset(
-    # Body Part Examined terms without a side among those of PS3.16 annex L
-    [
-        "ABDOMEN",
-        "BRAIN",
-        "CHEST",
-        "CSPINE",
-        "HEAD",
-        "HEADNECK",
-        "HEART",
-        "LSPINE",
-        "MEDIASTINUM",
-        "NECK",
-        "PELVIS",
-        "PITUITARY",
-        "SKULL",
-        "SPINE",
-        "SSPINE",
-        "STERNUM",
-        "TSPINE",
-        "WHOLEBODY",
-    ]
+# Body Part Examined terms without a side, among those of PS3.16 annex L
+_UNPAIRED: Final = (
+    "ABDOMEN ABDOMENPELVIS ANUS AORTA BILEDUCT BLADDER BRAIN CHEST CHESTABDOMEN COCCYX COLON CSPINE DUODENUM ESOPHAGUS "
+    "GALLBLADDER HEAD HEADNECK HEART ILEUM JEJUNUM LARYNX LIVER LSPINE MEDIASTINUM MOUTH NECK NOSE PANCREAS PELVIS "
+    "PENIS PHARYNX PITUITARY PROSTATE RECTUM RETROPERITONEUM SACRUM SKULL SPINE SPLEEN SSPINE STERNUM STOMACH THYMUS "
+    "THYROID TONGUE TRACHEA TSPINE UTERUS VAGINA WHOLEBODY"
 )
 _NAMES: Final = ("PatientName", "ReferringPhysicianName")
 
@@ -79,14 +65,21 @@ def identity(stack: Stack) -> Dataset:
             )
     found.SpecificCharacterSet = CHARACTER_SET
     for keyword in _REQUIRED:
-        setattr(found, keyword, text(header, keyword))
+        content = text(header, keyword)
+        # a longer Study ID is no valid value, and nothing is found by it
+        setattr(found, keyword, "" if keyword == "StudyID" and len(content) > 16 else content)
     for keyword in _NAMES:
-        setattr(found, keyword, PersonName(str(value(header, keyword) or "")))
+        setattr(found, keyword, "")  # highdicom warns of names without a caret: `name_people` sets them in the end
     for keyword in _OPTIONAL:
         if content := text(header, keyword):
             setattr(found, keyword, content)
     found.PatientBirthDate = _date(text(header, "PatientBirthDate"))
     found.PatientSex = sex if (sex := text(header, "PatientSex").upper()) in {"M", "F", "O"} else ""
+    if _AGE.fullmatch(age := text(header, "PatientAge")):
+        found.PatientAge = age
+    if text(header, "PatientIdentityRemoved").upper() == "YES":
+        found.PatientIdentityRemoved = "YES"
+        found.DeidentificationMethod = text(header, "DeidentificationMethod")[:64] or "not stated by the source"
     found.StudyDate = _date(text(header, "StudyDate"))
     found.StudyTime = _time(text(header, "StudyTime"))
     found.StudyInstanceUID = stack.study_instance_uid
@@ -95,6 +88,13 @@ def identity(stack: Stack) -> Dataset:
     if (side := (text(header, "ImageLaterality") or text(header, "Laterality")).upper()) in {"L", "R"}:
         found.Laterality = side
     return found
+
+
+def name_people(dataset: Dataset, stack: Stack) -> None:
+    """Write the names of patient and referring physician as the source has them, decoded."""
+    for keyword in _NAMES:
+        if keyword in dataset:
+            setattr(dataset, keyword, PersonName(str(value(stack.header, keyword) or "")))
 
 
 def instance_headers(stack: Stack, indexes: Sequence[int], shape: tuple[int, int]) -> list[Dataset]:
@@ -107,11 +107,6 @@ def instance_headers(stack: Stack, indexes: Sequence[int], shape: tuple[int, int
         header = identity(stack)
         header.SOPClassUID, header.SOPInstanceUID = frame.sop_class_uid, frame.sop_instance_uid
         header.Rows, header.Columns = shape
-        header.SamplesPerPixel = 3 if stack.colour else 1
-        if is_multiframe(stack):
-            header.NumberOfFrames = frame_count(stack.headers[index])
-            header.SharedFunctionalGroupsSequence = [Dataset()]
-            header.PerFrameFunctionalGroupsSequence = [Dataset() for _ in range(header.NumberOfFrames)]
         made[frame.sop_instance_uid] = header
     return list(made.values())
 
@@ -133,8 +128,7 @@ def planar_headers(stack: Stack, indexes: Sequence[int], shape: tuple[int, int])
         header.ImagePositionPatient = decimals(*plane.position_mm)
         header.ImageOrientationPatient = decimals(*plane.row_cosines, *plane.column_cosines)
         header.PixelSpacing = decimals(*plane.spacing_mm)
-        if thickness := slice_thickness(stack, index):
-            header.SliceThickness = decimals(thickness)[0]
+        header.SliceThickness = decimals(slice_thickness(stack, index) or NOMINAL_MM)[0]
         made.append(header)
     return made
 
@@ -154,7 +148,7 @@ def private_plane(stack: Stack, index: int) -> ImagePlane:
         position_mm=(0.0, 0.0, float(index)),
         row_cosines=(1.0, 0.0, 0.0),
         column_cosines=(0.0, 1.0, 0.0),
-        spacing_mm=stack.frames[index].spacing_mm or (1.0, 1.0),
+        spacing_mm=stack.frames[index].spacing_mm or (NOMINAL_MM, NOMINAL_MM),
     )
 
 
@@ -167,18 +161,25 @@ def frame_of_reference(stack: Stack, index: int) -> str:
         instance = stack.frames[index].sop_instance_uid
         return derived_uid("private-plane", stack.study_instance_uid, stack.series_instance_uid, instance)
     own = text(stack.headers[index], "FrameOfReferenceUID")
-    return own or derived_uid("frame-of-reference", stack.study_instance_uid, stack.series_instance_uid)
+    return (
+        own
+        if _UID.fullmatch(own)
+        else derived_uid("frame-of-reference", stack.study_instance_uid, stack.series_instance_uid)
+    )
 
 
 def is_multiframe(stack: Stack) -> bool:
-    """True where the frames live in objects that may hold several."""
-    return any(value(header, "NumberOfFrames") is not None for header in stack.headers[:1])
+    """True where frames share an instance, so that a reference needs a frame number."""
+    return frame_count(stack.header) > 1
 
 
 def slice_thickness(stack: Stack, index: int) -> float | None:
-    """Slice Thickness in mm, else the distance between slices; None where neither is known. 1 on a private plane."""
+    """Slice Thickness in mm, else the distance between slices; None where neither is known.
+
+    A private plane has a nominal one.
+    """
     if own_plane(stack, index) is None:
-        return 1.0
+        return NOMINAL_MM
     found = value(stack.headers[index], "SliceThickness")
     try:
         thickness = float(found) if found is not None else 0.0
@@ -202,10 +203,10 @@ def point_to_source(dataset: Dataset, stack: Stack, indexes: Sequence[int]) -> N
     Each frame of `dataset` is matched to its source by position, so frames may be sorted or left out.
     """
     order = frame_order(dataset, stack, indexes)
-    dataset.SourceImageSequence = _whole_instances(stack, order)
+    dataset.SourceImageSequence = whole_instances(stack, order)
     series = Dataset()
     series.SeriesInstanceUID = stack.series_instance_uid
-    series.ReferencedInstanceSequence = _whole_instances(stack, order)
+    series.ReferencedInstanceSequence = whole_instances(stack, order)
     dataset.ReferencedSeriesSequence = [series]
     for group, index in zip(dataset.PerFrameFunctionalGroupsSequence, order, strict=True):
         source = group.DerivationImageSequence[0].SourceImageSequence[0]
@@ -235,7 +236,7 @@ def copy_body_part(dataset: Dataset, stack: Stack) -> None:
     for keyword in ("BodyPartExamined", "Laterality"):
         if keyword in who:
             dataset[keyword] = who[keyword]
-    if "Laterality" not in who and str(who.get("BodyPartExamined", "")).upper() not in _UNPAIRED:
+    if "Laterality" not in who and str(who.get("BodyPartExamined", "")).upper() not in _UNPAIRED.split():
         dataset.Laterality = ""
 
 
@@ -245,7 +246,8 @@ def patient_orientation(stack: Stack, index: int) -> list[str]:
     return found if len(found) == 2 and all(found) else []
 
 
-def _whole_instances(stack: Stack, indexes: Sequence[int]) -> list[Dataset]:
+def whole_instances(stack: Stack, indexes: Sequence[int]) -> list[Dataset]:
+    """One reference per instance that holds any of the frames, without frame numbers."""
     items: dict[str, Dataset] = {}
     for index in indexes:
         item = image_reference(stack, index)
@@ -261,14 +263,11 @@ def decimals(*numbers: float) -> list[DSfloat]:
 
 
 def _date(content: str) -> str:
-    try:
-        return str(DA(content) or "")
-    except ValueError:
-        return ""
+    """A date as PS3.5 6.2 wants it now: ``1996.06.11`` was right until 1993, anything else is left out."""
+    compact = content.replace(".", "")
+    return compact if _DATE.fullmatch(compact) else ""
 
 
 def _time(content: str) -> str:
-    try:
-        return str(TM(content) or "")
-    except ValueError:
-        return ""
+    compact = content.replace(":", "")
+    return compact if _TIME.fullmatch(compact) else ""

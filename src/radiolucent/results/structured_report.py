@@ -158,7 +158,7 @@ def _document(
     for keyword in ("BodyPartExamined", "Laterality"):
         if keyword in made:
             del made[keyword]  # not part of an SR document's modules
-    return seal(made, provenance)
+    return seal(made, provenance, next(iter(stacks.values())))
 
 
 def _observer(reading: Reading, provenance: Provenance) -> ObservationContext:

@@ -95,6 +95,7 @@ def make_case(
     monochrome1: bool = False,
     body_part: str = "",
     side: str = "",
+    thick: bool = True,
     orientation: tuple[float, ...] = (1, 0, 0, 0, 1, 0),
     seed: int = 0,
 ) -> Case:
@@ -118,7 +119,8 @@ def make_case(
         if plane is not None and kind != "enhanced-mr":
             header.ImagePositionPatient = [f"{value:.6g}" for value in plane.position_mm]
             header.ImageOrientationPatient = list(orientation)
-            header.SliceThickness = slice_spacing_mm
+            if thick:
+                header.SliceThickness = slice_spacing_mm
         if spacing_mm is not None and kind != "enhanced-mr":
             header.PixelSpacing = list(spacing_mm)
         headers.append(header)
@@ -143,9 +145,9 @@ def make_case(
         frames=tuple(placed),
         headers=tuple(headers),
         decode=lambda index: pixels[index].astype(np.float32),
-        slice_spacing_mm=slice_spacing_mm if planar else None,
+        slice_spacing_mm=slice_spacing_mm if planar and frames > 1 else None,
     )
-    reading = _reading(kind, stack, (rows, columns))
+    reading = read_by_hand(stack, (rows, columns), FINDINGS[kind])
     pictures = [
         Picture(finding=FINDINGS[kind], frame=index, pixels=rng.integers(0, 255, (rows, columns, 3)).astype(np.uint8))
         for index in reading.series[0].findings[0].localisation.frames_involved[:2]  # type: ignore[union-attr]
@@ -229,7 +231,8 @@ def _with_pixels(
     return tuple(made)
 
 
-def _reading(kind: str, stack: Stack, shape: tuple[int, int]) -> Reading:
+def read_by_hand(stack: Stack, shape: tuple[int, int], name: str) -> Reading:
+    """A reading of any stack: `name` is located in the middle, another finding has no focus, a third is negative."""
     frames = len(stack.frames)
     record = PixelRecord(source_shape=shape).then(Resize(height=64, width=64))
     evidence = np.full((frames, 8, 8), -1.0, dtype=np.float32)
@@ -238,7 +241,7 @@ def _reading(kind: str, stack: Stack, shape: tuple[int, int]) -> Reading:
         evidence[index, 2:4, 5:7] = 6.0 - abs(index - middle)
     heatmap = Heatmap(evidence=evidence, record=record, display_scale=5.0)
     located = Finding(
-        name=FINDINGS[kind],
+        name=name,
         basis="real",
         logit=2.0,
         score=0.88,
@@ -250,7 +253,7 @@ def _reading(kind: str, stack: Stack, shape: tuple[int, int]) -> Reading:
         localisation=locate(heatmap, stack, level=2.0),
     )
     quiet = Heatmap(evidence=np.full((frames, 8, 8), -1.0, dtype=np.float32), record=record, display_scale=5.0)
-    others = ("meningioma", "pituitary-tumour") if kind in {"mr", "enhanced-mr"} else ("cardiomegaly", "rib-fracture")
+    others = ("meningioma", "pituitary-tumour") if name == "glioma" else ("cardiomegaly", "rib-fracture")
     empty = replace(
         located,
         name=others[0],
@@ -282,6 +285,7 @@ def _reading(kind: str, stack: Stack, shape: tuple[int, int]) -> Reading:
         findings=(located, empty, negative),
         completeness=Completeness(pooling="mean", largest_difference=1e-6, tolerance=1e-4),
         milliseconds={"engine": 1.0},
+        part=stack.part,
     )
     refusal = Refusal(code="modality", reason="the engine reads CT, not SR", engine="test-engine@1.2.3")
     unread = UnreadSeries(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -8,11 +9,14 @@ from pydicom.dataset import Dataset, FileMetaDataset
 
 from radiolucent.errors import EncodingError
 from radiolucent.findings.reading import EngineRef
+from radiolucent.imaging.study import Stack
 from radiolucent.results.codes import NOT_READ, PROBABILITY
 from radiolucent.results.provenance import Provenance, algorithm, equipment, refusing, seal
 
 if TYPE_CHECKING:
     from pydicom.sr.coding import Code
+
+    from tests.unit.results.cases import Case
 
 ENGINE = EngineRef(name="test-engine", version="1.2.3", digest="ab" * 32)
 PROVENANCE = Provenance(made_at=datetime(2026, 3, 4, 5, 6, 7, 890000), study_instance_uid="1.2.3")
@@ -32,8 +36,13 @@ def _object(*codes: Code) -> Dataset:
     return made
 
 
-def test_every_clock_reading_becomes_the_given_moment() -> None:
-    made = seal(_object(), PROVENANCE)
+@pytest.fixture
+def stack(make_case: Callable[..., Case]) -> Stack:
+    return make_case("dx").stack
+
+
+def test_every_clock_reading_becomes_the_given_moment(stack: Stack) -> None:
+    made = seal(_object(), PROVENANCE, stack)
 
     assert (made.InstanceCreationDate, made.InstanceCreationTime) == ("20260304", "050607.890000")
     assert made.ContentDate == "20260304"
@@ -41,23 +50,23 @@ def test_every_clock_reading_becomes_the_given_moment() -> None:
     assert "ContentTime" not in made  # what the object's module lacks isn't added
 
 
-def test_random_dimension_uids_become_functions_of_the_instance() -> None:
+def test_random_dimension_uids_become_functions_of_the_instance(stack: Stack) -> None:
     made = _object()
     made.DimensionOrganizationSequence, made.DimensionIndexSequence = [Dataset()], [Dataset(), Dataset()]
 
     uids = {
         item.DimensionOrganizationUID
-        for item in [*seal(made, PROVENANCE).DimensionOrganizationSequence, *made.DimensionIndexSequence]
+        for item in [*seal(made, PROVENANCE, stack).DimensionOrganizationSequence, *made.DimensionIndexSequence]
     }
-    again = seal(made, PROVENANCE).DimensionOrganizationSequence[0].DimensionOrganizationUID
+    again = seal(made, PROVENANCE, stack).DimensionOrganizationSequence[0].DimensionOrganizationUID
 
     assert uids == {again}
 
 
-def test_the_local_coding_scheme_is_named_only_where_it_is_used() -> None:
-    assert "CodingSchemeIdentificationSequence" not in seal(_object(PROBABILITY), PROVENANCE)
+def test_the_local_coding_scheme_is_named_only_where_it_is_used(stack: Stack) -> None:
+    assert "CodingSchemeIdentificationSequence" not in seal(_object(PROBABILITY), PROVENANCE, stack)
 
-    local = seal(_object(PROBABILITY, NOT_READ), PROVENANCE)
+    local = seal(_object(PROBABILITY, NOT_READ), PROVENANCE, stack)
 
     assert local.CodingSchemeIdentificationSequence[0].CodingSchemeDesignator == "99RADIOLUCENT"
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,13 +13,16 @@ from pydicom.uid import UID
 
 from radiolucent.errors import EncodingError
 from radiolucent.imaging.study import Frame, Stack
+from radiolucent.results.objects import encode_reading
 from radiolucent.results.source import (
+    NOMINAL_MM,
     copy_body_part,
     decimals,
     frame_of_reference,
     identity,
     image_reference,
     instance_headers,
+    name_people,
     patient_orientation,
     planar_headers,
     private_plane,
@@ -29,10 +33,13 @@ if TYPE_CHECKING:
     from tests.unit.results.cases import Case
 
 Make = Callable[..., "Case"]
+Write = Callable[[Dataset], Dataset]
 
 
 def test_patient_and_study_are_copied_as_text(make_case: Make) -> None:
-    who = identity(make_case("ct", patient="Müller^Zoë=山田^太郎").stack)
+    stack = make_case("ct", patient="Müller^Zoë=山田^太郎").stack
+    who = identity(stack)
+    name_people(who, stack)
 
     assert who.PatientName == "Müller^Zoë=山田^太郎"
     assert (who.PatientID, who.StudyID, who.AccessionNumber) == ("PHANTOM-1", "S1", "ACC1")
@@ -56,6 +63,59 @@ def test_nothing_unlisted_is_copied(make_case: Make) -> None:
 
     assert "PatientComments" not in who
     assert "InstitutionName" not in who
+
+
+def test_a_name_of_one_word_is_written_as_it_is_without_complaint(make_case: Make, written: Write) -> None:
+    case = make_case("ct", patient="ward")
+    for item in encode_reading(case.reading, case.stacks, case.pictures, made_at=datetime(2026, 3, 4)):
+        assert written(item.dataset).PatientName == "ward"
+
+
+@pytest.mark.parametrize(("age", "expected"), [("062Y", "062Y"), ("62", None), ("", None)])
+def test_an_age_is_copied_where_it_is_one(make_case: Make, age: str, expected: str | None) -> None:
+    stack, header = make_case("dx").stack, Dataset()
+    header.add_new("PatientAge", "LO", age)
+
+    assert identity(replace(stack, headers=(header,))).get("PatientAge") == expected
+
+
+@pytest.mark.parametrize(("method", "expected"), [("by hand", "by hand"), ("", "not stated by the source")])
+def test_a_deidentified_patient_stays_so_with_a_method(make_case: Make, method: str, expected: str) -> None:
+    stack, header = make_case("dx").stack, Dataset()
+    header.PatientIdentityRemoved, header.DeidentificationMethod = "YES", method
+    who = identity(replace(stack, headers=(header,)))
+
+    assert (who.PatientIdentityRemoved, who.DeidentificationMethod) == ("YES", expected)
+
+
+@pytest.mark.parametrize(
+    ("keyword", "content", "expected"),
+    [
+        ("StudyDate", "19960611", "19960611"),
+        ("StudyDate", "1996.06.11", "19960611"),
+        ("StudyDate", "19961311", ""),
+        ("StudyTime", "101112.5", "101112.5"),
+        ("StudyTime", "10:11:12", "101112"),
+        ("StudyTime", "10", "10"),
+        ("StudyTime", "25", ""),
+        ("StudyID", "S" * 16, "S" * 16),
+        ("StudyID", "S" * 17, ""),
+    ],
+)
+def test_an_outdated_date_is_modernised_and_an_impossible_value_left_empty(
+    make_case: Make, keyword: str, content: str, expected: str
+) -> None:
+    stack, header = make_case("dx").stack, Dataset()
+    header.add_new(keyword, "LO", content)
+
+    assert identity(replace(stack, headers=(header,)))[keyword].value == expected
+
+
+def test_an_unknown_slice_thickness_is_nominal_where_a_number_must_stand(make_case: Make) -> None:
+    case = make_case("ct", shape=(1, 33, 65), thick=False)
+
+    assert slice_thickness(case.stack, 0) is None
+    assert planar_headers(case.stack, [0], (33, 65))[0].SliceThickness == NOMINAL_MM
 
 
 def test_a_broken_date_or_sex_is_left_empty(make_case: Make) -> None:
@@ -120,7 +180,6 @@ def test_a_multiframe_object_is_one_instance_with_numbered_frames(make_case: Mak
     headers = instance_headers(stack, [2, 3, 4], (64, 48))
 
     assert len(headers) == 1
-    assert headers[0].NumberOfFrames == 9
     assert image_reference(stack, 4).ReferencedFrameNumber == 5
 
 
