@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -13,6 +14,9 @@ from radiolucent.cli.console import err, errors_to_exit, out, print_json, progre
 if TYPE_CHECKING:
     from radiolucent.findings.reading import Finding, Reading, SeriesReading
     from radiolucent.imaging.study import Problem
+
+
+SHOWN = 3  # problems of one code on the terminal
 
 
 def read(
@@ -65,8 +69,7 @@ def read(
         return
     for reading in result.readings:
         _print_reading(reading)
-    for problem in result.problems:
-        _print_problem(problem)
+    _print_problems(result.problems)
     out.print(f"report: {output / 'report.html'}", markup=False)
     out.print("Not for clinical use.", style="bold")
 
@@ -87,12 +90,19 @@ def _print_reading(reading: Reading) -> None:
         out.print(f"  {unread.description}: not read", markup=False)
         for refusal in unread.refusals:
             out.print(f"    {refusal.engine or 'reason'}: {refusal.reason} [{refusal.code}]", markup=False)
-    for problem in reading.problems:
-        _print_problem(problem)
+    _print_problems(reading.problems)
 
 
-def _print_problem(problem: Problem) -> None:
-    err.print(f"  not read: {problem.reason} [{problem.code}]", markup=False)
+def _print_problems(problems: Sequence[Problem]) -> None:
+    """One line a problem; of many alike the first few, with a count. The report holds them all."""
+    by_code: dict[str, list[Problem]] = {}
+    for problem in problems:
+        by_code.setdefault(problem.code, []).append(problem)
+    for code, alike in by_code.items():
+        for problem in alike[:SHOWN]:
+            err.print(f"  not read: {problem.reason} [{code}]", markup=False)
+        if len(alike) > SHOWN:
+            err.print(f"  not read: {len(alike) - SHOWN} more [{code}], all listed in the report", markup=False)
 
 
 def finding_line(finding: Finding, series: SeriesReading) -> str:
@@ -107,8 +117,8 @@ def finding_line(finding: Finding, series: SeriesReading) -> str:
     if not finding.positive:
         return parts[0] + "  below threshold"
     where = finding.localisation
-    if where is None or where.status == "failed":
-        parts.append(f"no explanation: {where.reason if where else 'not located'}")
+    if where is None or where.status in ("failed", "withheld"):
+        parts.append(f"no heatmap: {where.reason if where else 'not located'}")
     elif where.status == "empty":
         parts.append("heatmap EMPTY: no focus above threshold")
     else:

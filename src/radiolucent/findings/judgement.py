@@ -12,8 +12,6 @@ from radiolucent.findings.reading import Finding, Localisation, Reading, SeriesR
 from radiolucent.findings.urgency import UrgencyContext, UrgencyTable, default_urgency, grade_urgency
 from radiolucent.imaging.body import Box
 
-StabilityKey = tuple[str, str]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Tables:
@@ -37,7 +35,6 @@ def judge(
     tables: Tables | None = None,
     prior: Reading | None = None,
     registered: bool = False,
-    stability: Mapping[StabilityKey, float] | None = None,
     age_years: float | None = None,
     midline_shift_mm: float | None = None,
 ) -> Reading:
@@ -50,8 +47,6 @@ def judge(
     body_boxes : (top, left, height, width) of the body in frame pixels, by `SeriesReading.key`.
     prior : reading of the prior study, or None: then nothing is said of change.
     registered : patient coordinates of both studies were brought together.
-    stability : similarity in [0, 1] of the result under small changes of the image, by (`SeriesReading.key`,
-        finding name); `findings.stability` measures it.
     age_years, midline_shift_mm : of this study, where known.
 
     Returns
@@ -77,7 +72,6 @@ def judge(
                     finding,
                     change=changes.get(key, ChangeResult(level=None)),
                     agreement=_agreement(finding, series, bundle_priors, body_boxes, tables),
-                    stability=(stability or {}).get((series.key, finding.name)),
                     context=UrgencyContext(
                         age_years=age_years,
                         midline_shift_mm=midline_shift_mm,
@@ -96,14 +90,13 @@ def _judged(
     *,
     change: ChangeResult,
     agreement: Agreement | None,
-    stability: float | None,
     context: UrgencyContext,
     tables: Tables,
 ) -> Finding:
     size_mm, volume_ml = _size(finding.localisation)
     context = replace(context, size_mm=size_mm, volume_ml=volume_ml, change=change.level)
     confidence = (
-        grade_confidence(finding, agreement=agreement, stability=stability, table=tables.confidence)
+        grade_confidence(finding, agreement=agreement, stability=finding.stability, table=tables.confidence)
         if finding.positive
         else None
     )

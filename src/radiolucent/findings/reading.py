@@ -110,6 +110,8 @@ class Finding:
     frame_logits : logit of every frame of the series.
     heatmap : the evidence, for positive findings and for others alike; drawn only when positive.
     localisation : None below the operating point.
+    stability : similarity in [0, 1] of map and score under small changes of the peak frame (`findings.stability`);
+        None where it wasn't measured.
     change : against the prior reading: new, larger, smaller, unchanged, resolved; with its numbers in `change_note`.
     """
 
@@ -123,6 +125,7 @@ class Finding:
     frame_logits: tuple[float, ...]
     heatmap: Heatmap
     localisation: Localisation | None = None
+    stability: float | None = None
     urgency: Graded | None = None
     confidence: Graded | None = None
     change: Literal["new", "larger", "smaller", "unchanged", "resolved", "not-compared"] | None = None

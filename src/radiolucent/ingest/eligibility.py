@@ -222,7 +222,7 @@ def sentence(rule: Rule, case: Case) -> str:
     """The rule's sentence about this case."""
     return rule.sentence.format(
         case=case,
-        body_parts=", ".join(body_part_names(case.scope.body_parts)),
+        body_parts=", ".join(dict.fromkeys(body_part_names(case.scope.body_parts))),
         named_parts=", ".join(case.facts.body_parts),
         views=", ".join(case.scope.views),
         needed_contrast="images after contrast" if case.scope.contrast else "images without contrast",

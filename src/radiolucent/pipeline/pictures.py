@@ -77,8 +77,8 @@ def _key_frames(finding: Finding) -> list[int]:
 
 def _finding_picture(finding: Finding, series: SeriesReading, stack: Stack, result: StudyResult) -> FindingPicture:
     where = finding.localisation
-    located = where is not None and where.status != "failed"
-    frame = finding.heatmap.peak_frame if where is None or where.peak_frame is None else where.peak_frame
+    drawn = where is not None and where.status in ("located", "empty")
+    frame = _shown_frame(finding, series)
     grey = display(stack, frame)
     prior_image, prior_overlay, prior_frame, prior_frames, caption = _prior_picture(finding, series, frame, result)
     return FindingPicture(
@@ -87,13 +87,22 @@ def _finding_picture(finding: Finding, series: SeriesReading, stack: Stack, resu
         finding=finding.name,
         frame=frame,
         image_png=png(plain(grey, place=series.frames[frame])),
-        overlay_png=_overlay(finding, series, stack, frame) if located else None,
+        overlay_png=_overlay(finding, series, stack, frame) if drawn else None,
         prior_image_png=prior_image,
         prior_overlay_png=prior_overlay,
         prior_frame=prior_frame,
         prior_frames=prior_frames,
         caption=caption,
     )
+
+
+def _shown_frame(finding: Finding, series: SeriesReading) -> int:
+    where = finding.localisation
+    if where is not None and where.peak_frame is not None:
+        return where.peak_frame
+    if where is not None and where.status == "withheld":
+        return len(series.frames) // 2  # which frame it was would tell the place
+    return finding.heatmap.peak_frame
 
 
 def _overlay(finding: Finding, series: SeriesReading, stack: Stack, frame: int) -> bytes:

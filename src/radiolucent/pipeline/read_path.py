@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from radiolucent.engines.registry import Bundle, find_bundle, installed_bundles, load_bundle, newest
@@ -95,14 +95,17 @@ def read_path(
             judged = apply(judged, options.profile)
             prior_reading = apply(prior_reading, options.profile) if prior_reading else None
         results.append(StudyResult(study=study, reading=judged, prior_study=earlier_study, prior_reading=prior_reading))
-    problems = loaded.problems + (earlier.problems if earlier else ())
+    of_prior = (
+        tuple(replace(problem, reason=f"prior: {problem.reason}") for problem in earlier.problems) if earlier else ()
+    )
+    problems = loaded.problems + of_prior
     return PathResult(results=tuple(results), problems=problems)
 
 
 def _body_boxes(study: Study, reading: Reading) -> dict[str, Box]:
-    """The body's box in every series that was read, by Series Instance UID."""
+    """The body's box in every series that was read, by `SeriesReading.key`."""
     read = {series.key for series in reading.series}
-    return {stack.series_instance_uid: body_box(stack.pixels) for stack in study.stacks if stack.key in read}
+    return {stack.key: body_box(stack.pixels) for stack in study.stacks if stack.key in read}
 
 
 def _prior_of(study: Study, candidates: Sequence[Study]) -> Study | None:

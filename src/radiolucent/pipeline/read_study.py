@@ -34,6 +34,7 @@ from radiolucent.findings.reading import (
     SeriesReading,
     UnreadSeries,
 )
+from radiolucent.findings.stability import stability
 from radiolucent.findings.taxonomy import finding_type
 from radiolucent.imaging.body import image_left, midline_mm
 from radiolucent.imaging.geometry import PixelRecord
@@ -162,6 +163,8 @@ def read_stack(stack: Stack, engine: Engine, *, options: Options) -> SeriesReadi
         if entry.basis == "real" or options.phantom_findings
     )
     clock.lap("locate")
+    findings = tuple(_with_stability(finding, batch, engine) for finding in findings)
+    clock.lap("stability")
     return SeriesReading(
         series_instance_uid=stack.series_instance_uid,
         modality=stack.modality,
@@ -213,6 +216,20 @@ def _finding(
     return replace(finding, localisation=_localisation(finding, stack, completeness)) if positive else finding
 
 
+def _with_stability(finding: Finding, batch: NDArray[np.float32], engine: Engine) -> Finding:
+    """A located finding with its stability on the peak frame: four more images through the network."""
+    where, manifest = finding.localisation, engine.bundle.manifest
+    if where is None or where.status != "located" or where.peak_frame is None:
+        return finding
+
+    def run(images: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        output = engine.run(images)
+        return output.logits, output.evidence
+
+    index = manifest.finding_names.index(finding.name)
+    return replace(finding, stability=stability(run, batch[where.peak_frame], index, grid=manifest.head.grid))
+
+
 def _localisation(finding: Finding, stack: Stack, completeness: Completeness) -> Localisation:
     if not completeness.holds:
         return Localisation(
@@ -241,7 +258,7 @@ def study_logit(frame_logits: NDArray[np.float32], rule: Literal["image", "large
 def series_name(stack: Stack) -> str:
     """The series' own description, or its modality: never a patient's name."""
     text = str(stack.header.get("SeriesDescription", "") or "").strip()
-    return text or f"{stack.modality} series"
+    return text or f"{stack.modality or 'unknown'} series"
 
 
 def _unread(stack: Stack, refused: Sequence[Refusal], engines: Sequence[Engine]) -> UnreadSeries:

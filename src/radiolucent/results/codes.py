@@ -36,6 +36,7 @@ LOCALISATION: Final = SrCode("localisation", LOCAL_SCHEME, "Localisation of evid
 LOCATED: Final = SrCode("located", LOCAL_SCHEME, "Located")
 NO_FOCUS: Final = SrCode("no-focus", LOCAL_SCHEME, "No focus above threshold")
 NO_EXPLANATION: Final = SrCode("no-explanation", LOCAL_SCHEME, "No explanation")
+WITHHELD: Final = SrCode("withheld", LOCAL_SCHEME, "Localisation withheld")
 NOT_READ: Final = SrCode("not-read", LOCAL_SCHEME, "Not read")
 TRAINING_BASIS: Final = SrCode("training-basis", LOCAL_SCHEME, "Training basis")
 REAL_IMAGES: Final = SrCode("real", LOCAL_SCHEME, "Real images")

@@ -27,7 +27,12 @@ if TYPE_CHECKING:
 
 Group: TypeAlias = "PlanarROIMeasurementsAndQualitativeEvaluations | MeasurementsAndQualitativeEvaluations"
 _SIDES = {"left": dicom_codes.SCT.Left, "right": dicom_codes.SCT.Right, "bilateral": dicom_codes.SCT.Bilateral}
-_STATUS = {"located": codes.LOCATED, "empty": codes.NO_FOCUS, "failed": codes.NO_EXPLANATION}
+_STATUS = {
+    "located": codes.LOCATED,
+    "empty": codes.NO_FOCUS,
+    "failed": codes.NO_EXPLANATION,
+    "withheld": codes.WITHHELD,
+}
 
 
 def finding_groups(
@@ -189,6 +194,8 @@ def _comment(finding: Finding, series: SeriesReading, region: Region | None = No
         parts.append("No focus above threshold.")
     if where is not None and where.status == "failed":
         parts.append(f"No explanation: {where.reason}.")
+    if where is not None and where.status == "withheld":
+        parts.append(f"Not located: {where.reason}.")
     for name, graded in (("Urgency", finding.urgency), ("Confidence", finding.confidence)):
         if graded is not None:
             parts.append(f"{name}: {graded.level}.")

@@ -18,8 +18,8 @@ BOX = {"2.25.100": (0, 0, 64, 64)}
 
 
 def test_positive_findings_are_graded_and_others_are_level_5(a_finding: MakeFinding, a_reading: MakeReading) -> None:
-    reading = a_reading(a_finding(), a_finding("meningioma", positive=False, probability=0.1))
-    judged = judge(reading, bundle_priors={"glioma": EVERYWHERE}, body_boxes=BOX, stability={("2.25.100", "glioma"): 1})
+    reading = a_reading(a_finding(stability=1.0), a_finding("meningioma", positive=False, probability=0.1))
+    judged = judge(reading, bundle_priors={"glioma": EVERYWHERE}, body_boxes=BOX)
     glioma, meningioma = judged.findings
     assert glioma.urgency is not None
     assert glioma.confidence is not None
@@ -40,10 +40,9 @@ def test_nothing_else_of_the_reading_changes(a_finding: MakeFinding, a_reading: 
 def test_without_prior_map_or_body_box_confidence_stays_below_high(
     a_finding: MakeFinding, a_reading: MakeReading
 ) -> None:
-    reading = a_reading(a_finding(probability=0.99))
-    stability = {("2.25.100", "glioma"): 1.0}
+    reading = a_reading(a_finding(probability=0.99, stability=1.0))
     for priors, boxes in (({"glioma": EVERYWHERE}, {}), ({}, BOX)):
-        judged = judge(reading, bundle_priors=priors, body_boxes=boxes, stability=stability)
+        judged = judge(reading, bundle_priors=priors, body_boxes=boxes)
         assert judged.findings[0].confidence is not None
         assert judged.findings[0].confidence.level == "moderate"
 

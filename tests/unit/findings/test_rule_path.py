@@ -21,12 +21,11 @@ def test_the_path_names_threshold_change_levels_tables_and_sources(
 ) -> None:
     before = a_reading(a_finding("subdural-haemorrhage"))
     reading = judge(
-        a_reading(a_finding("subdural-haemorrhage")),
+        a_reading(a_finding("subdural-haemorrhage", stability=0.9)),
         bundle_priors={},
         body_boxes={},
         prior=before,
         midline_shift_mm=7.0,
-        stability={("2.25.100", "subdural-haemorrhage"): 0.9},
     )
     text = "\n".join(explain_rule(reading, "subdural-haemorrhage"))
     for words in (

@@ -98,6 +98,13 @@ def test_a_head_without_a_bright_ball_has_nothing_above_threshold_and_no_localis
     assert all(finding.heatmap.empty for finding in reading.findings)
 
 
+def test_a_located_finding_is_tried_on_changed_copies_of_its_peak_slice(bright_spots: Callable[..., Any]) -> None:
+    glioma, meningioma = read_study(a_study(a_volume((5, 60, 100))), [bright_spots()]).findings
+    assert glioma.stability is not None
+    assert 0.3 < glioma.stability <= 1
+    assert meningioma.stability is None
+
+
 def test_the_largest_slice_decides_and_every_slice_keeps_its_logit(bright_spots: Callable[..., Any]) -> None:
     finding = read_study(a_study(a_volume((5, 60, 100))), [bright_spots()]).findings[0]
     assert len(finding.frame_logits) == SLICES
