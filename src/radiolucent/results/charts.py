@@ -6,16 +6,28 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
+SCREEN = ("var(--track)", "var(--bar)", "var(--tick)")
+"""Colours of a bar from the page's style sheet: track, value, tick."""
+PAPER = ("#dfe6ec", "#2f6fab", "#000000")
+"""The same for what becomes a PDF, where a drawing doesn't see the page's style sheet."""
 
-def value_bar(value: float, operating_point: float, label: str) -> Markup:
+
+def value_bar(value: float, operating_point: float, label: str, *, colours: tuple[str, str, str] = SCREEN) -> Markup:
     """A bar from 0 to 1 with a tick at the operating point; `label` says both in words for who can't see it."""
     filled, tick = (100 * min(max(share, 0.0), 1.0) for share in (value, operating_point))
     return Markup(
         '<svg role="img" viewBox="0 0 100 10" preserveAspectRatio="none" aria-label="{label}">'
-        '<rect x="0" y="2" width="100" height="6" fill="var(--track)"/>'
-        '<rect x="0" y="2" width="{filled:.1f}" height="6" fill="var(--bar)"/>'
-        '<rect x="{tick:.1f}" y="0" width="0.7" height="10" fill="var(--tick)"/></svg>'
-    ).format(label=label, filled=filled, tick=min(tick, 99.3))
+        '<rect x="0" y="2" width="100" height="6" fill="{track}"/>'
+        '<rect x="0" y="2" width="{filled:.1f}" height="6" fill="{bar}"/>'
+        '<rect x="{tick:.1f}" y="0" width="0.7" height="10" fill="{ink}"/></svg>'
+    ).format(
+        label=label,
+        filled=filled,
+        tick=min(tick, 99.3),
+        track=colours[0],
+        bar=colours[1],
+        ink=colours[2],
+    )
 
 
 def slice_curve(peaks: Sequence[float], *, floor: float, display_scale: float, shown: int) -> Markup:

@@ -9,14 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from radiolucent import __version__
-from radiolucent.findings.reading import NOT_FOR_CLINICAL_USE, Reading
+from radiolucent.findings.reading import Reading
 from radiolucent.imaging.study import Problem
+from radiolucent.results.page import fill_page
 from radiolucent.results.report_view import (
     Album,
     FindingPicture,
@@ -86,7 +84,7 @@ def render_report(
         for number, reading in enumerate(readings, start=1)
     ]
     software = next((reading.software for reading in readings if reading.software), f"radiolucent {__version__}")
-    return _page("report.html.j2", made_at, software, studies=studies, problems=problems)
+    return fill_page("report.html.j2", made_at=made_at, software=software, studies=studies, problems=problems)
 
 
 def render_index(cards: Sequence[IndexCard], *, title: str, made_at: datetime, software: str) -> str:
@@ -97,7 +95,7 @@ def render_index(cards: Sequence[IndexCard], *, title: str, made_at: datetime, s
     if distances:
         summary += f" Largest distance {max(distances):.1f} mm, over {len(distances)} located findings."
     rows = [_card(card, right=one) for card, one in zip(cards, right, strict=True)]
-    return _page("index.html.j2", made_at, software, cards=rows, title=title, summary=summary)
+    return fill_page("index.html.j2", made_at=made_at, software=software, cards=rows, title=title, summary=summary)
 
 
 def _card(card: IndexCard, *, right: bool) -> dict[str, Any]:
@@ -117,28 +115,3 @@ def _card(card: IndexCard, *, right: bool) -> dict[str, Any]:
 
 def _right(card: IndexCard) -> bool:
     return set(card.expected) == set(card.found)
-
-
-def _page(template: str, made_at: datetime, software: str, **values: Any) -> str:
-    return (
-        _environment()
-        .get_template(template)
-        .render(
-            **values,
-            warning=NOT_FOR_CLINICAL_USE,
-            made_at=made_at.strftime("%Y-%m-%d %H:%M %Z").strip(),
-            software=software,
-        )
-    )
-
-
-@cache
-def _environment() -> Environment:
-    # everything is escaped, whatever a template is called: headers come from outside
-    return Environment(
-        loader=PackageLoader("radiolucent.results", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
