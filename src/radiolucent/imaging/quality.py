@@ -14,6 +14,7 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from radiolucent.imaging.header import frame_holder, number, text, texts, value
+from radiolucent.imaging.polarity import DOUBTFUL_BELOW, mediastinal_excess
 from radiolucent.imaging.spacing import PROJECTIONS
 from radiolucent.imaging.study import Stack
 from radiolucent.imaging.terms import (
@@ -66,6 +67,7 @@ class StackFacts:
     orientation : of the first frame's plane, None without geometry.
     is_for_processing : raw detector values (Presentation Intent Type), not made for reading.
     is_lossy : was compressed with loss at some time (Lossy Image Compression).
+    polarity_doubtful : a chest film, not a lateral one, that looks inverted: a reason to warn, see `polarity`.
     """
 
     modality: str
@@ -90,6 +92,7 @@ class StackFacts:
     is_secondary: bool = False
     is_for_processing: bool = False
     is_lossy: bool = False
+    polarity_doubtful: bool = False
 
 
 def facts(stack: Stack) -> StackFacts:
@@ -106,6 +109,8 @@ def facts(stack: Stack) -> StackFacts:
     sample = np.stack([stack.decode(index) for index in chosen])
     kinds = texts(header, "ImageType")
     plane = stack.frames[0].plane
+    shown = view(header) if stack.modality in PROJECTIONS else ""
+    chest_film = stack.modality in PROJECTIONS and "chest" in parts and shown not in {"LATERAL", "OBLIQUE", "AXIAL"}
     return StackFacts(
         modality=stack.modality,
         frames=len(stack.frames),
@@ -114,7 +119,7 @@ def facts(stack: Stack) -> StackFacts:
         body_part=parts[0] if parts else "",
         body_parts=parts,
         body_part_conflict=conflict,
-        view=view(header) if stack.modality in PROJECTIONS else "",
+        view=shown,
         portable=stack.modality in PROJECTIONS and portable(header),
         age_years=age_years(header),
         sex=next((sex for sex in texts(header, "PatientSex") if sex in {"F", "M", "O"}), ""),
@@ -129,6 +134,7 @@ def facts(stack: Stack) -> StackFacts:
         is_secondary="SECONDARY" in kinds[1:2] or text(header, "SOPClassUID").startswith(SECONDARY_CAPTURE),
         is_for_processing=text(header, "PresentationIntentType").upper() == "FOR PROCESSING",
         is_lossy=text(header, "LossyImageCompression") == "01",
+        polarity_doubtful=chest_film and mediastinal_excess(sample[0]) < DOUBTFUL_BELOW,
     )
 
 

@@ -339,6 +339,30 @@ def test_raw_and_lossy_images_are_told() -> None:
     assert (raw.is_for_processing, raw.is_lossy, fine.is_for_processing, fine.is_lossy) == (True, True, False, False)
 
 
+def chest_film(index: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    """Bright mediastinum between two dark lungs."""
+    image = np.full((200, 200), 100, dtype=np.float32)
+    image[40:160, 30:80] = image[40:160, 120:170] = 20
+    return image
+
+
+@pytest.mark.parametrize(
+    ("inverted", "values", "expected"),
+    [
+        (False, {"BodyPartExamined": "CHEST"}, False),
+        (True, {"BodyPartExamined": "CHEST"}, True),
+        (True, {"BodyPartExamined": "CHEST", "ViewPosition": "LL"}, False),
+        (True, {"BodyPartExamined": "HAND"}, False),
+        (True, {"BodyPartExamined": "CHEST", "Modality": "CT"}, False),
+    ],
+)
+def test_a_chest_film_with_a_dark_middle_is_doubted(inverted: bool, values: dict[str, object], expected: bool) -> None:
+    stack = make_stack(
+        lambda index: 120 - chest_film(index) if inverted else chest_film(index), **{"Modality": "DX", **values}
+    )
+    assert facts(stack).polarity_doubtful is expected
+
+
 def test_view_is_a_projections_and_weighting_an_mrs() -> None:
     values = {"ViewPosition": "PA", "SeriesDescription": "T1 PORTABLE"}
     film = facts(make_stack(half_white, Modality="DX", **values))

@@ -106,6 +106,11 @@ def test_a_monochrome1_film_is_the_mirror_of_its_monochrome2_twin() -> None:
     assert np.array_equal(film, 255 - twin)
 
 
+@pytest.mark.parametrize(("name", "doubtful"), [("pa-jpeg", False), ("pa-monochrome1", True), ("j2k", False)])
+def test_the_film_whose_photometric_interpretation_is_untrue_is_doubted(name: str, doubtful: bool) -> None:
+    assert facts(only_stack(f"chest/cr-chest-{name}.dcm")).polarity_doubtful is doubtful
+
+
 def test_films_show_bone_bright_and_air_dark() -> None:
     tibia = display(only_stack("extremity/cr-tibia-j2k-lossless.dcm"), 0)
     assert tibia[1000, 850:950].mean() > tibia[1000, 640:690].mean() + 60
