@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         MeasurementsAndQualitativeEvaluations,
         PlanarROIMeasurementsAndQualitativeEvaluations,
         QualitativeEvaluation,
+        SourceImageForMeasurementGroup,
     )
 
 Group: TypeAlias = "PlanarROIMeasurementsAndQualitativeEvaluations | MeasurementsAndQualitativeEvaluations"
@@ -50,18 +51,16 @@ def finding_groups(
     from highdicom.sr import (
         MeasurementsAndQualitativeEvaluations,
         PlanarROIMeasurementsAndQualitativeEvaluations,
-        SourceImageForMeasurementGroup,
     )
 
     where = finding.localisation
     regions = where.regions if where is not None and where.status == "located" else ()
     if not regions:
-        frame = series.frames[finding.heatmap.peak_frame]
         whole = MeasurementsAndQualitativeEvaluations(
             **_shared(finding, series, provenance),
             measurements=_chances(finding),
             qualitative_evaluations=_evaluations(finding),
-            source_images=[SourceImageForMeasurementGroup(frame.sop_class_uid, frame.sop_instance_uid)],
+            source_images=_peak_image(finding, stack),
         )
         _append_comment(whole, _comment(finding, series))
         return [whole]
@@ -178,6 +177,17 @@ def _region(region: Region, series: SeriesReading, stack: Stack) -> ImageRegion:
             referenced_frame_numbers=numbers,
         ),
     )
+
+
+def _peak_image(finding: Finding, stack: Stack) -> list[SourceImageForMeasurementGroup] | None:
+    """The image that weighs most; None where the map was blanked, because not even the slice may be told then."""
+    from highdicom.sr import SourceImageForMeasurementGroup
+
+    if not finding.heatmap.evidence.any():
+        return None
+    source = image_reference(stack, finding.heatmap.peak_frame)
+    numbers = [source.ReferencedFrameNumber] if "ReferencedFrameNumber" in source else None
+    return [SourceImageForMeasurementGroup(source.ReferencedSOPClassUID, source.ReferencedSOPInstanceUID, numbers)]
 
 
 def _comment(finding: Finding, series: SeriesReading, region: Region | None = None) -> str:

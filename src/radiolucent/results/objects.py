@@ -49,7 +49,7 @@ def encode_reading(
     Parameters
     ----------
     stacks : the images, by `Stack.key`; patient and study are taken from their headers.
-    pictures : drawn frames to burn in, by `Stack.key`; of positive findings only.
+    pictures : drawn frames to burn in, by `Stack.key`; of located findings only.
     made_at : content date and time of every object, local time of the site.
     revision : raised when a study is read anew, so that the new objects get UIDs of their own.
 
@@ -93,7 +93,7 @@ def _encode_findings(
     stack: Stack,
     provenance: Provenance,
 ) -> None:
-    located = [item for item in series.positives if item.localisation and item.localisation.status == "located"]
+    located = [finding for finding in series.positives if _is_located(finding)]
     for number, finding in enumerate(located, start=1):
         maps[index, finding.name] = encode_parametric_map(finding, series, stack, provenance, number=number)
         made.add(f"{finding.name}-parametric-map", maps[index, finding.name])
@@ -126,8 +126,15 @@ def _check(reading: Reading, stacks: Mapping[str, Stack], pictures: Mapping[str,
     for key, drawn in pictures.items():
         read = [series for series in reading.series if series.key == key]
         for picture in drawn:
-            if not any((found := _find(series, picture)) is not None and found.positive for series in read):
-                raise EncodingError(f"{picture.finding}: a picture of a finding that isn't positive in its series")
+            if not any(_is_located(_find(series, picture)) for series in read):
+                raise EncodingError(f"{picture.finding}: a picture of a finding that isn't located in its series")
+
+
+def _is_located(finding: Finding | None) -> bool:
+    """Whether the place of a positive finding may be shown: not where it has none, failed or is withheld."""
+    if finding is None or not finding.positive or finding.localisation is None:
+        return False
+    return finding.localisation.status == "located"
 
 
 def _find(series: SeriesReading, picture: Picture) -> Finding | None:

@@ -157,13 +157,18 @@ def _annotations(
             continue
         finding, first = mine[0]
         tracking: dict[str, Any] = {"tracking_id": name[:64], "tracking_uid": provenance.tracking_uid(name, series)}
-        anchor = np.clip(np.array(first.peak) + 0.5, 0, series.shape)
         lines = [
             GraphicObject("POLYLINE", graphic_points(region, series.shape), units="PIXEL", **tracking)
             for _, region in mine
         ]
+        box, anchor = _beside(graphic_points(first, series.shape), series.shape)
         words = TextObject(
-            caption(finding), units="PIXEL", anchor_point=(float(anchor[1]), float(anchor[0])), **tracking
+            caption(finding),
+            units="PIXEL",
+            bounding_box=box,
+            anchor_point=anchor,
+            text_justification="LEFT" if box[0] > anchor[0] else "RIGHT",
+            **tracking,
         )
         made.append(
             GraphicAnnotation(
@@ -171,6 +176,20 @@ def _annotations(
             )
         )
     return made
+
+
+def _beside(
+    points: NDArray[np.float64], shape: tuple[int, int]
+) -> tuple[tuple[float, float, float, float], tuple[float, float]]:
+    """A box (left, top, right, bottom) for words at the roomier side of a contour, and the point that it belongs to."""
+    rows, columns = shape
+    leftmost, rightmost = points[np.argmin(points[:, 0])], points[np.argmax(points[:, 0])]
+    to_the_right = columns - rightmost[0] >= leftmost[0]
+    anchor = rightmost if to_the_right else leftmost
+    width, height, gap = 0.35 * columns, 0.1 * rows, 0.02 * columns
+    left = min(anchor[0] + gap, columns - width) if to_the_right else max(anchor[0] - gap - width, 0.0)
+    top = float(np.clip(anchor[1] - height / 2, 0, rows - height))
+    return (float(left), top, float(left + width), top + height), (float(anchor[0]), float(anchor[1]))
 
 
 def _stand_ins(stack: Stack, indexes: Sequence[int], shape: tuple[int, int]) -> list[Dataset]:

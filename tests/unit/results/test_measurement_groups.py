@@ -120,6 +120,7 @@ def test_probability_and_explanation_stand_in_the_first_of_several_regions(
     [
         (Localisation(status="empty"), "No focus above threshold", "No focus above threshold."),
         (Localisation(status="failed", reason="the map is off"), "No explanation", "No explanation: the map is off."),
+        (Localisation(status="withheld", reason="not here"), "Localisation withheld", "Not located: not here."),
     ],
 )
 def test_a_positive_finding_without_region_stays_and_says_why(
@@ -133,6 +134,28 @@ def test_a_positive_finding_without_region_stays_and_says_why(
     assert items(groups[0], "Presence of property")[0].ConceptCodeSequence[0].CodeMeaning == "Present"
     assert items(groups[0], "Localisation of evidence")[0].ConceptCodeSequence[0].CodeMeaning == status
     assert words in items(groups[0], "Comment")[0].TextValue
+
+
+def test_a_finding_without_region_names_the_image_that_weighs_most(make_case: Make, provenance_of: Provenances) -> None:
+    case = make_case("enhanced-mr")
+    finding = replace(case.finding, localisation=Localisation(status="failed", reason="no"))
+    source = items(_groups(case, provenance_of(case), finding)[0], "Source of Measurement")[0].ReferencedSOPSequence[0]
+
+    assert source.ReferencedSOPInstanceUID == case.stack.header.SOPInstanceUID
+    assert source.ReferencedFrameNumber == finding.heatmap.peak_frame + 1
+
+
+def test_a_withheld_place_is_not_told_by_the_slice_either(make_case: Make, provenance_of: Provenances) -> None:
+    case = make_case("mr")
+    blank = replace(case.finding.heatmap, evidence=np.zeros_like(case.finding.heatmap.evidence))
+    finding = replace(
+        case.finding, heatmap=blank, frame_logits=(), localisation=Localisation(status="withheld", reason="no")
+    )
+    group = _groups(case, provenance_of(case), finding)[0]
+
+    assert not items(group, "Source of Measurement")
+    assert not items(group, "Image Region")
+    assert "ContentSequence" not in items(group, "Finding Site")[0]  # no side
 
 
 def test_a_negative_finding_is_absent_but_not_ruled_out(make_case: Make, provenance_of: Provenances) -> None:

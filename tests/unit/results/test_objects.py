@@ -115,7 +115,14 @@ def test_the_key_objects_list_everything_else(make_case: Make) -> None:
     assert listed == {item.dataset.SOPInstanceUID for name, item in made.items() if name != "key-objects"}
 
 
-@pytest.mark.parametrize("localisation", [Localisation(status="empty"), Localisation(status="failed", reason="no")])
+@pytest.mark.parametrize(
+    "localisation",
+    [
+        Localisation(status="empty"),
+        Localisation(status="failed", reason="no"),
+        Localisation(status="withheld", reason="no"),
+    ],
+)
 def test_a_finding_without_focus_stays_in_the_report_without_map_and_segment(
     make_case: Make, cases: ModuleType, localisation: Localisation
 ) -> None:
@@ -178,13 +185,13 @@ def test_a_stack_with_other_frames_is_refused(make_case: Make) -> None:
         encode_reading(case.reading, {short.key: short}, {}, made_at=AT)
 
 
-@pytest.mark.parametrize("name", ["pituitary-tumour", "pneumothorax"])
-def test_a_picture_of_what_was_not_found_is_refused(make_case: Make, name: str) -> None:
+@pytest.mark.parametrize("name", ["meningioma", "pituitary-tumour", "pneumothorax"])
+def test_a_picture_of_what_was_not_located_is_refused(make_case: Make, name: str) -> None:
     case = make_case("mr")
     drawn = next(iter(case.pictures.values()))[0]
     picture = Picture(finding=name, frame=drawn.frame, pixels=drawn.pixels)
 
-    with pytest.raises(EncodingError, match="isn't positive"):
+    with pytest.raises(EncodingError, match="isn't located"):
         encode_reading(case.reading, case.stacks, {case.stack.key: [picture]}, made_at=AT)
 
 

@@ -120,6 +120,28 @@ def test_the_text_says_what_was_found_and_what_it_is_not(make_case: Make, proven
     assert text.UnformattedTextValue == "Pneumothorax 91% - AI, not diagnostic"
 
 
+@pytest.mark.parametrize("columns", [(1.0, 9.0), (30.0, 62.0), (0.0, 63.0)])
+def test_the_text_stands_beside_the_contour_within_the_image(
+    make_case: Make, provenance_of: Provenances, columns: tuple[float, float]
+) -> None:
+    case = make_case("mr")
+    first, last = columns
+    where = case.finding.localisation
+    assert where is not None
+    region = replace(where.regions[0], contour=((20.0, first), (30.0, first), (30.0, last), (20.0, last)))
+    finding = replace(case.finding, localisation=replace(where, regions=(region,)))
+    series = replace(case.series, findings=(finding,))
+    text = encode_presentation_states(series, case.stack, provenance_of(case))[0].GraphicAnnotationSequence[0]
+
+    words = text.TextObjectSequence[0]
+    (left, top), (right, bottom) = words.BoundingBoxTopLeftHandCorner, words.BoundingBoxBottomRightHandCorner
+    assert 0 <= left < right <= 64
+    assert 0 <= top < bottom <= 64
+    assert words.AnchorPoint[0] in (first + 0.5, last + 0.5)
+    if last - first < 40:
+        assert right < first + 0.5 or left > last + 0.5
+
+
 def test_without_calibration_no_percentage_is_shown(make_case: Make) -> None:
     assert "%" not in caption(replace(make_case("cr").finding, probability=None))
 
