@@ -40,6 +40,9 @@ FENCES: dict[str, tuple[str, ...]] = {
     "sklearn": ("training", "evaluate"),
     "onnxruntime": ("engines.runtime", "training", "explain.compiler"),
     "highdicom": ("results",),
+    "fhir": ("results",),
+    "hl7": (),
+    "hl7apy": (),
     "jinja2": ("results", "findings.narrative"),
     "pynetdicom": (),
     "typer": ("cli",),
@@ -51,7 +54,7 @@ FENCES: dict[str, tuple[str, ...]] = {
 # these need the torch extra as soon as they are imported; all other modules must not
 NEEDS_TORCH = ("engines.network", "explain.attribution", "explain.compiler", "training")
 HEAVY = ("torch", "onnx", "onnxscript", "captum", "sklearn")
-SLOW = ("highdicom", "onnxruntime", "skimage", "scipy", "pydicom", *HEAVY)
+SLOW = ("highdicom", "fhir", "onnxruntime", "skimage", "scipy", "pydicom", *HEAVY)
 LONGEST_FILE = 400
 
 
