@@ -1,0 +1,170 @@
+"""The PyTorch twin of an engine's graph: a small residual network whose last layer is the evidence itself.
+
+Imported lazily (torch is an extra). The graph's two outputs are this module's two results:
+``logits (N, K)`` and ``evidence (N, K, h, w)``, and each logit is a stated pool of its own map.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from radiolucent.errors import InvalidBundle
+
+_GROUP = 16
+
+
+def _norm(channels: int) -> nn.GroupNorm:
+    # group norm: batch norm's running statistics drift away from clean images under augmentation
+    return nn.GroupNorm(max(1, channels // _GROUP), channels)
+
+
+class _Block(nn.Module):
+    """Two 3×3 convolutions and a shortcut; the second norm starts at 0, so a new block is the identity."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
+        self.norm1 = _norm(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
+        self.norm2 = _norm(outputs)
+        nn.init.zeros_(self.norm2.weight)
+        self.shortcut: nn.Module = nn.Identity()
+        if stride != 1 or inputs != outputs:
+            pool: nn.Module = nn.AvgPool2d(stride) if stride != 1 else nn.Identity()
+            self.shortcut = nn.Sequential(pool, nn.Conv2d(inputs, outputs, 1, bias=False))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = functional.relu(self.norm1(self.conv1(x)))
+        return functional.relu(self.norm2(self.conv2(y)) + self.shortcut(x))
+
+
+class _Features(nn.Module):
+    """Residual stages at stride 4, 8, 16, … and a top-down path back to the finest of `grid_stride`."""
+
+    def __init__(
+        self, channels: int, stem: int, widths: Sequence[int], depths: Sequence[int], top: int, grid_stride: int
+    ) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(channels, stem, 5, 2, 2, bias=False), _norm(stem), nn.ReLU())
+        stages, inputs = [], stem
+        for width, depth in zip(widths, depths, strict=True):
+            blocks = [_Block(inputs if index == 0 else width, width, 2 if index == 0 else 1) for index in range(depth)]
+            stages.append(nn.Sequential(*blocks))
+            inputs = width
+        self.stages = nn.ModuleList(stages)
+        self.first = int(math.log2(grid_stride)) - 2
+        self.laterals = nn.ModuleList([nn.Conv2d(width, top, 1, bias=False) for width in widths[self.first :]])
+        self.smooth = nn.ModuleList(
+            [nn.Sequential(nn.Conv2d(top, top, 3, 1, 1, bias=False), _norm(top), nn.ReLU()) for _ in self.laterals]
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        levels = []
+        x = self.stem(x)
+        for stage in self.stages:
+            x = stage(x)
+            levels.append(x)
+        levels = levels[self.first :]
+        y = self.smooth[-1](self.laterals[-1](levels[-1]))
+        for index in range(len(levels) - 2, -1, -1):
+            up = functional.interpolate(y, scale_factor=2.0, mode="nearest")
+            y = self.smooth[index](self.laterals[index](levels[index]) + up)
+        return torch.as_tensor(y)
+
+
+def pool_evidence(evidence: Tensor, pooling: str, sharpness: float | None) -> Tensor:
+    """Pool maps ``(N, K, h, w)`` to logits ``(N, K)`` without the bias.
+
+    ``mean``: the average. ``log-sum-exp``: ``log(mean(exp(r * M))) / r``, between the average (r → 0) and the
+    maximum (r → ∞).
+
+    Raises
+    ------
+    InvalidBundle
+        If `pooling` has another name, or log-sum-exp has no sharpness.
+    """
+    flat = evidence.flatten(2)
+    if pooling == "mean":
+        return flat.mean(dim=2)
+    if pooling == "log-sum-exp" and sharpness is not None:
+        return (torch.logsumexp(sharpness * flat, dim=2) - math.log(flat.shape[2])) / sharpness
+    raise InvalidBundle(f"pooling {pooling!r} with sharpness {sharpness} is not known: mean, or log-sum-exp with one")
+
+
+class EvidenceNet(nn.Module):
+    """Residual network with a top-down path; a linear 1×1 convolution turns `features` into one map per finding.
+
+    A cell's class probabilities are ``softmax([0, M_1, …, M_K])``: ``M_k`` is the cell's log-odds of finding k
+    against background. Since the last layer has no bias, Grad-CAM of logit k at `features` is ``ReLU(M_k)`` times
+    a positive constant under mean pooling.
+
+    Parameters
+    ----------
+    findings : K.
+    channels : input channels.
+    stem, widths, depths : channels of the stem (stride 2), and channels and blocks of the stages (stride 4, 8, …).
+    top : channels of the top-down path, and of `features`.
+    grid_stride : input pixels per cell side: 4, 8, ….
+    pooling, sharpness : see `pool_evidence`.
+
+    Attributes
+    ----------
+    features : module, (N, channels, H, W) → (N, top, H / grid_stride, W / grid_stride); the Grad-CAM target layer.
+    evidence : ``Conv2d(top, K, 1, bias=False)``.
+    bias : float32 (K,) buffer: ``logit = pool(M) + bias``.
+    """
+
+    def __init__(
+        self,
+        *,
+        findings: int,
+        channels: int = 1,
+        stem: int = 32,
+        widths: Sequence[int] = (48, 96, 144, 160),
+        depths: Sequence[int] = (2, 3, 3, 1),
+        top: int = 64,
+        grid_stride: int = 4,
+        pooling: str = "log-sum-exp",
+        sharpness: float | None = 2.0,
+    ) -> None:
+        super().__init__()
+        self.pooling, self.sharpness = pooling, sharpness
+        self.features = _Features(channels, stem, widths, depths, top, grid_stride)
+        self.evidence = nn.Conv2d(top, findings, 1, bias=False)
+        # most cells are background: start there, since this layer has no bias to learn it with
+        nn.init.normal_(self.evidence.weight, mean=-0.1, std=0.05)
+        self.bias: Tensor
+        self.register_buffer("bias", torch.zeros(findings))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Float32 ``(N, channels, H, W)`` → logits ``(N, K)`` and evidence ``(N, K, h, w)``, both float32."""
+        features = self.features(x)
+        with torch.autocast(x.device.type, enabled=False):
+            evidence = self.evidence(features.float())
+            logits = pool_evidence(evidence, self.pooling, self.sharpness) + self.bias
+        return logits, evidence
+
+
+NETWORKS: dict[str, type[nn.Module]] = {"evidence-net": EvidenceNet}
+
+
+def build_network(name: str, arguments: dict[str, Any]) -> nn.Module:
+    """Make the twin that a manifest names (``TwinSpec``).
+
+    Raises
+    ------
+    InvalidBundle
+        If no network has this name, or it doesn't take these arguments.
+    """
+    if name not in NETWORKS:
+        raise InvalidBundle(f"network {name!r} is not known; known: {', '.join(sorted(NETWORKS))}")
+    try:
+        return NETWORKS[name](**arguments)
+    except (TypeError, ValueError) as error:
+        raise InvalidBundle(f"network {name!r} can't be built from its arguments: {error}") from error

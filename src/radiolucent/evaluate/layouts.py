@@ -1,0 +1,168 @@
+"""Which layouts of labelled images can be read: one row per image, with its labels and its outlines.
+
+Splits and groups are the layout's own. A layout is told by the columns of its ``labels.csv``.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from PIL import Image as Pillow
+from PIL import ImageDraw
+
+from radiolucent.errors import RadiolucentError, SetupError
+from radiolucent.imaging.geometry import Float, Image, PixelRecord, Shape
+from radiolucent.imaging.loading import load
+
+Spacing = tuple[float, float]
+_OVERSAMPLE = 4
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Row:
+    """One labelled image.
+
+    Parameters
+    ----------
+    path : the image file.
+    labels : finding → 1 present, 0 absent; a finding that isn't named is unknown.
+    outlines : (finding, float64 ``(points, 2)`` of (row, column) in image pixels), one per polygon or box.
+    outlined : True where every visible finding is outlined, so that what lies outside is background.
+    spacing_mm : (between rows, between columns), or None.
+    group : images of one group (patient, block) stay together in every split and bootstrap.
+    subgroups : name → value, for figures per site, hardware, ….
+    """
+
+    path: Path
+    labels: dict[str, float]
+    outlines: tuple[tuple[str, Float], ...]
+    outlined: bool
+    spacing_mm: Spacing | None
+    split: str
+    group: str
+    subgroups: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """A table's columns, and how a line of it becomes a `Row`."""
+
+    name: str
+    columns: frozenset[str]
+    read: Callable[[Path, dict[str, str]], Row]
+
+
+def read_rows(folder: Path, *, labels: str = "labels.csv", images: Path | None = None) -> list[Row]:
+    """Read the table of one folder.
+
+    Parameters
+    ----------
+    labels : the table, in the folder or with a path of its own.
+    images : folder of the images; None takes ``folder/images``.
+
+    Raises
+    ------
+    SetupError
+        If the table is missing, is of no known layout, or a line of it can't be understood.
+    """
+    table = folder / labels
+    where = images or folder / "images"
+    try:
+        with table.open(newline="", encoding="utf-8") as stream:
+            reader = csv.DictReader(stream)
+            layout = find_layout(reader.fieldnames or (), table)
+            return [layout.read(where, line) for line in reader]
+    except OSError as error:
+        raise SetupError(f"{table} can't be read: --data names a folder that holds labels.csv and images/") from error
+    except (KeyError, ValueError, TypeError) as error:
+        raise SetupError(f"{table}: a line is not of its layout: {error}") from error
+
+
+def find_layout(columns: Sequence[str], table: Path) -> Layout:
+    """The layout whose columns a table has.
+
+    Raises
+    ------
+    SetupError
+        If there is none.
+    """
+    present = set(columns)
+    for layout in LAYOUTS.values():
+        if layout.columns <= present:
+            return layout
+    raise SetupError(f"{table} is of no known layout; known: {', '.join(sorted(LAYOUTS))}")
+
+
+def read_pixels(path: Path) -> Image:
+    """Read a PNG, JPEG or DICOM file as float32 ``(rows, columns)``, brighter is more; 8-bit files give 0 to 255.
+
+    Raises
+    ------
+    SetupError
+        If the file is missing or no image.
+    """
+    try:
+        if path.suffix.lower() in (".dcm", ""):
+            return np.asarray(load(path).studies[0].stacks[0].pixels[0], dtype=np.float32)
+        with Pillow.open(path) as picture:
+            return np.asarray(picture.convert("L"), dtype=np.float32)
+    except (OSError, RadiolucentError) as error:
+        raise SetupError(f"{path} can't be read as an image: check the folder and its labels.csv") from error
+
+
+def draw_outlines(row: Row, finding: str, shape: Shape, record: PixelRecord | None = None) -> Image:
+    """Cover of one finding's outlines, float32 ``(height, width)``: share of each pixel inside, in steps of 1/16.
+
+    Parameters
+    ----------
+    shape : of the image, (rows, columns).
+    record : draw on its target instead of on the image.
+    """
+    height, width = shape if record is None else record.target_shape
+    canvas = Pillow.new("L", (width * _OVERSAMPLE, height * _OVERSAMPLE))
+    pen = ImageDraw.Draw(canvas)
+    for name, points in row.outlines:
+        if name == finding and len(points) >= 3:
+            placed = points if record is None else record.to_target(points)
+            fine = (placed + 0.5) * _OVERSAMPLE - 0.5
+            pen.polygon([(float(column), float(line)) for line, column in fine], fill=255, outline=255)
+    cover = np.asarray(canvas, dtype=np.float32) / 255
+    blocks = cover.reshape(height, _OVERSAMPLE, width, _OVERSAMPLE)
+    return np.asarray(blocks.mean(axis=(1, 3)), dtype=np.float32)
+
+
+_CHENG = {"glioma": "glioma", "meningioma": "meningioma", "pituitary": "pituitary-tumour"}
+
+
+def _brain_mri_cheng(images: Path, line: dict[str, str]) -> Row:
+    """T1 slices after contrast, one outlined tumour each; 256² from 512² of 0.49 mm."""
+    finding = _CHENG[line["class"]]
+    points = np.array(json.loads(line["polygon_xy"]), dtype=np.float64)
+    return Row(
+        path=images / line["file"],
+        labels={name: float(name == finding) for name in _CHENG.values()},
+        outlines=((finding, points[:, ::-1].copy()),),
+        outlined=True,
+        spacing_mm=(0.98, 0.98),
+        split=line.get("split", ""),
+        group=f"block-{line.get('block', line['file'])}",
+    )
+
+
+LAYOUTS: dict[str, Layout] = {
+    layout.name: layout
+    for layout in (
+        Layout(name="brain-mri-cheng", columns=frozenset({"file", "class", "polygon_xy"}), read=_brain_mri_cheng),
+    )
+}
+
+
+def folder_rows(folders: list[Path]) -> Iterator[Row]:
+    """Rows of several folders, in order."""
+    for folder in folders:
+        yield from read_rows(folder)

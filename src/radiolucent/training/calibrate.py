@@ -1,0 +1,99 @@
+"""From logits to probabilities and thresholds: Platt scaling and operating points, on validation rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from radiolucent.evaluate.classification import choose_threshold, sensitivity, specificity
+
+LEAST_SENSITIVITY = 0.90
+RULE = (
+    "largest sensitivity + specificity among all thresholds with sensitivity ≥ 0.90 on the calibration cases; "
+    "the middle of the gap between scores"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scaling:
+    """``p = 1 / (1 + exp(-(slope * logit + intercept)))``."""
+
+    slope: float
+    intercept: float
+
+    def __call__(self, logits: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Probabilities, float64, same shape."""
+        return np.asarray(1 / (1 + np.exp(-(self.slope * np.asarray(logits, dtype=np.float64) + self.intercept))))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """An operating point and what it gives on the cases that it was chosen by."""
+
+    probability: float
+    sensitivity: float
+    specificity: float
+    n: int
+
+
+def fit_scaling(logits: NDArray[np.floating], truth: NDArray[np.bool_], steps: int = 100) -> Scaling:
+    """Fit Platt's two numbers by Newton steps on his smoothed targets, the slope kept positive.
+
+    Parameters
+    ----------
+    logits : (cases,), finite.
+    truth : bool (cases,)
+
+    Raises
+    ------
+    ValueError
+        If there is no positive or no negative case.
+
+    Source
+    ------
+    Platt 1999; Lin, Lin & Weng, A note on Platt's probabilistic outputs, Machine Learning 68, 2007.
+    """
+    positives, negatives = int(truth.sum()), int((~truth).sum())
+    if positives == 0 or negatives == 0:
+        raise ValueError("calibration needs positive and negative cases")
+    # targets short of 0 and 1 keep separable cases from giving an endless slope
+    target = np.where(truth, (positives + 1) / (positives + 2), 1 / (negatives + 2))
+    x = np.stack([np.asarray(logits, dtype=np.float64), np.ones(len(truth))], axis=1)
+    beta = np.array([1.0, 0.0])
+
+    def loss(values: NDArray[np.float64]) -> float:
+        score = x @ values
+        return float((np.logaddexp(0, score) - target * score).sum() + 0.5e-3 * (values**2).sum())
+
+    for _ in range(steps):
+        p = 1 / (1 + np.exp(-(x @ beta)))
+        gradient = x.T @ (p - target) + 1e-3 * beta
+        curvature = (x * (p * (1 - p))[:, None]).T @ x + 1e-3 * np.eye(2)
+        move = np.linalg.solve(curvature, gradient)
+        stride = 1.0
+        while loss(beta - stride * move) > loss(beta) and stride > 1e-6:
+            stride /= 2
+        beta = beta - stride * move
+        if float(np.abs(stride * move).max()) < 1e-9:
+            break
+    return Scaling(slope=max(float(beta[0]), 1e-3), intercept=float(beta[1]))
+
+
+def choose_point(probabilities: NDArray[np.floating], truth: NDArray[np.bool_]) -> Point:
+    """The operating point by `RULE`.
+
+    Raises
+    ------
+    ValueError
+        If there is no positive or no negative case.
+    """
+    threshold = choose_threshold(probabilities, truth, LEAST_SENSITIVITY)
+    called = probabilities >= threshold
+    return Point(
+        probability=threshold,
+        sensitivity=sensitivity(called, truth),
+        specificity=specificity(called, truth),
+        n=len(truth),
+    )

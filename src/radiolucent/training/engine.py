@@ -1,0 +1,198 @@
+"""Make one engine: from folders of labelled images to a signed bundle, in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from radiolucent.engines.bundle import load_bundle
+from radiolucent.engines.network import EvidenceNet
+from radiolucent.errors import OutputExists, SetupError
+from radiolucent.evaluate.layouts import read_rows
+from radiolucent.evaluate.report import evaluate
+from radiolucent.evaluate.volumes import evaluate_volumes
+from radiolucent.training.card import write_card
+from radiolucent.training.datasets import build_pack
+from radiolucent.training.fit import Progress, fit, load_checkpoint
+from radiolucent.training.pack import Pack, join_packs, load_pack, save_pack
+from radiolucent.training.recipes import EngineRecipe, find_recipe
+from radiolucent.training.release import Origin, release
+from radiolucent.training.scope import find_scope
+from radiolucent.training.synthetic import synthetic_pack
+
+Report = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a caller may choose; the rest is the engine's recipe.
+
+    Parameters
+    ----------
+    epochs : None takes the recipe's.
+    phantoms : synthetic studies mixed in.
+    folds : above 1, a cross-validation by group first; the bundle comes from the layout's own split all the same.
+    evidence_supervision : False leaves the outlines out of the loss, for comparison.
+    resume : go on from the checkpoint in the work folder.
+    weights : release this checkpoint (made on another machine, say) instead of fitting.
+    pack : read the images from this file instead of preprocessing the folders again.
+    volumes : folder of whole series that the card also reports on; never trained on.
+    ablation : what `compare_supervision` gave, for the card.
+    """
+
+    epochs: int | None = None
+    seed: int = 0
+    phantoms: int = 0
+    folds: int = 1
+    evidence_supervision: bool = True
+    resume: bool = False
+    weights: Path | None = None
+    pack: Path | None = None
+    volumes: Path | None = None
+    ablation: dict[str, dict[str, Any]] | None = None
+    command: str = ""
+
+
+def train(
+    engine: str,
+    data: list[Path],
+    out: Path,
+    *,
+    plan: Plan | None = None,
+    work: Path | None = None,
+    report: Report | None = None,
+) -> Path:
+    """Fit, calibrate, measure and release one engine.
+
+    Parameters
+    ----------
+    engine : name of a recipe.
+    data : folders in one of the layouts of `evaluate.layouts`.
+    out : the bundle's folder; must not exist.
+    work : checkpoints go here; None takes a folder beside `out`.
+    report : called with (what, done, in all): images packed, batches fitted, images measured.
+
+    Returns
+    -------
+    `out`
+
+    Raises
+    ------
+    OutputExists
+        If `out` is there already.
+    SetupError
+        If there is no such recipe, no data folder, or the data don't fit.
+    """
+    plan, tell = plan or Plan(), report or _silent
+    recipe, scope = find_recipe(engine), find_scope(engine)
+    if not data:
+        raise SetupError("no folder to train on: give at least one --data DIR")
+    if out.exists():
+        raise OutputExists(f"{out} exists already: choose another folder or remove it")
+    if not plan.evidence_supervision:
+        recipe = replace(recipe, loss=recipe.loss.unsupervised())
+    work = work or out.with_name(out.name + ".work")
+    pack = load_pack(plan.pack) if plan.pack else make_pack(engine, data, report=report)
+    folds = _cross_validate(pack, recipe, work, plan, tell) if plan.folds > 1 else None
+    mixed = pack
+    if plan.phantoms and plan.weights is None:
+        synthetic = synthetic_pack(
+            recipe, plan.phantoms, seed=plan.seed, report=lambda done, total: tell("drawing", done, total)
+        )
+        mixed = join_packs(pack, synthetic)
+    if plan.weights is not None:
+        stored = load_checkpoint(plan.weights)
+        network = EvidenceNet(findings=len(recipe.findings), channels=recipe.channels, **recipe.network)
+        network.load_state_dict(stored["average"])
+        epochs, seed = int(stored["epoch"]), int(stored["seed"])
+    else:
+        fitted = fit(
+            mixed,
+            recipe,
+            work,
+            epochs=plan.epochs,
+            seed=plan.seed,
+            resume=plan.resume,
+            report=partial(_tell_fit, tell),
+        )
+        network, epochs, seed = fitted.network, fitted.epochs, fitted.seed
+
+    def card(folder: Path) -> str:
+        bundle = load_bundle(folder)
+        measured = evaluate(bundle, data[0], report=lambda done, total: tell("measuring", done, total))
+        series = evaluate_volumes(bundle, plan.volumes) if plan.volumes else None
+        return write_card(
+            bundle, recipe, scope, validation=measured, volumes=series, ablation=plan.ablation, folds=folds
+        )
+
+    rows = [row for folder in data for row in read_rows(folder) if row.split == "train" and row.outlined]
+    command = plan.command or default_command(engine, plan)
+    return release(
+        network,
+        recipe,
+        scope,
+        pack=pack,
+        rows=rows,
+        origin=Origin(command=command, seed=seed, epochs=epochs),
+        out=out,
+        card=card,
+    )
+
+
+def make_pack(engine: str, data: list[Path], *, file: Path | None = None, report: Report | None = None) -> Pack:
+    """Preprocess folders at training resolution, and write them to one file where asked for.
+
+    Raises
+    ------
+    SetupError
+        If a folder can't be read or holds nothing for this engine.
+    """
+    tell = report or _silent
+    pack = build_pack(find_recipe(engine), data, lambda done, total: tell("preparing", done, total))
+    if file is not None:
+        save_pack(pack, file)
+    return pack
+
+
+def default_command(engine: str, plan: Plan) -> str:
+    """The command line that repeats a plan, with DIR for folders.
+
+    >>> default_command("brain-mri", Plan(seed=1, phantoms=64))
+    'radiolucent train brain-mri --data DIR --out BUNDLE --seed 1 --phantoms 64'
+    """
+    words = [f"radiolucent train {engine} --data DIR --out BUNDLE"]
+    if plan.epochs is not None:
+        words.append(f"--epochs {plan.epochs}")
+    words.append(f"--seed {plan.seed}")
+    if plan.phantoms:
+        words.append(f"--phantoms {plan.phantoms}")
+    if not plan.evidence_supervision:
+        words.append("--no-evidence-supervision")
+    return " ".join(words)
+
+
+def _cross_validate(pack: Pack, recipe: EngineRecipe, work: Path, plan: Plan, tell: Report) -> list[dict[str, float]]:
+    results = []
+    for fold in range(plan.folds):
+        fitted = fit(
+            pack.with_fold(fold, plan.folds),
+            recipe,
+            work / f"fold-{fold + 1}",
+            epochs=plan.epochs,
+            seed=plan.seed,
+            resume=plan.resume and (work / f"fold-{fold + 1}" / "checkpoint.pt").is_file(),
+            report=partial(_tell_fit, tell, what=f"fold {fold + 1} of {plan.folds}"),
+        )
+        results.append(fitted.history[-1])
+    return results
+
+
+def _tell_fit(tell: Report, progress: Progress, what: str = "fitting") -> None:
+    tell(f"{what}, epoch {progress.epoch} of {progress.epochs}", progress.step, progress.steps)
+
+
+def _silent(what: str, done: int, total: int) -> None:
+    return None

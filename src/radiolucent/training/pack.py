@@ -1,0 +1,154 @@
+"""A packed set: images and outlines at training resolution, in one file that needs only numpy to be read.
+
+Quantised to 8 bits and compressed, so that a set can be carried to a bare machine that has numpy and torch and
+nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from radiolucent.errors import SetupError
+
+_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Pack:
+    """N images of one engine with their labels and outlines.
+
+    Parameters
+    ----------
+    engine : name of the training recipe that the pack was made for.
+    findings : K finding names, the order of `labels` and of the bits of `outlines`.
+    images : uint8 ``(N, channels, S, S)``; network input = ``images * step + offset``.
+    step, offset : the quantisation.
+    outlines : uint8 ``(N, S, S)``; bit k is set inside an outline of finding k.
+    outlined : bool ``(N,)``; True where `outlines` is complete, so that a cell outside is background.
+    labels : float32 ``(N, K)``; 1 present, 0 absent, NaN unknown.
+    split : str ``(N,)``; ``train`` or ``val``.
+    group : str ``(N,)``; images of one group (patient, block) stay on one side of every split.
+    source : str ``(N,)``; the file that the row came from, relative to its folder.
+    midline : float32 ``(N,)``; column of the symmetry axis, NaN where there is none.
+    """
+
+    engine: str
+    findings: tuple[str, ...]
+    images: NDArray[np.uint8]
+    step: float
+    offset: float
+    outlines: NDArray[np.uint8]
+    outlined: NDArray[np.bool_]
+    labels: NDArray[np.float32]
+    split: NDArray[np.str_]
+    group: NDArray[np.str_]
+    source: NDArray[np.str_]
+    midline: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        count = len(self.images)
+        if not 1 <= len(self.findings) <= 8:
+            raise ValueError(f"a pack holds 1 to 8 findings, not {len(self.findings)}")
+        if self.labels.shape != (count, len(self.findings)):
+            raise ValueError(f"labels must be {(count, len(self.findings))}, not {self.labels.shape}")
+        if self.outlines.shape != (count, *self.images.shape[2:]):
+            raise ValueError(f"outlines must be {(count, *self.images.shape[2:])}, not {self.outlines.shape}")
+        for name in ("outlined", "split", "group", "source", "midline"):
+            if len(getattr(self, name)) != count:
+                raise ValueError(f"{name} has {len(getattr(self, name))} rows, the images have {count}")
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def rows(self, chosen: NDArray[Any]) -> Pack:
+        """The pack of some rows, chosen by index or by a boolean mask."""
+        arrays: dict[str, Any] = {
+            field.name: value[chosen]
+            for field in fields(self)
+            if isinstance(value := getattr(self, field.name), np.ndarray)
+        }
+        return replace(self, **arrays)
+
+    def with_fold(self, fold: int, folds: int) -> Pack:
+        """The same rows with `split` drawn anew: every `folds`-th group, counted in sorted order, is validation.
+
+        Raises
+        ------
+        ValueError
+            If `fold` isn't one of ``0 … folds - 1``.
+        """
+        if not 0 <= fold < folds:
+            raise ValueError(f"fold {fold} is not one of 0 to {folds - 1}")
+        held = set(np.unique(self.group)[fold::folds])
+        split = np.array(["val" if group in held else "train" for group in self.group])
+        return replace(self, split=split)
+
+
+def join_packs(first: Pack, second: Pack) -> Pack:
+    """Rows of both, in order.
+
+    Raises
+    ------
+    ValueError
+        If they were not made for the same findings, size and quantisation.
+    """
+    same = ("findings", "step", "offset")
+    if any(getattr(first, name) != getattr(second, name) for name in same):
+        raise ValueError(f"packs differ in one of {', '.join(same)}: make both with the same recipe")
+    if first.images.shape[1:] != second.images.shape[1:]:
+        raise ValueError(f"images are {first.images.shape[1:]} and {second.images.shape[1:]}")
+    arrays: dict[str, Any] = {
+        field.name: np.concatenate([value, getattr(second, field.name)])
+        for field in fields(first)
+        if isinstance(value := getattr(first, field.name), np.ndarray)
+    }
+    return replace(first, **arrays)
+
+
+def save_pack(pack: Pack, path: Path) -> None:
+    """Write one compressed file (zip of npy arrays)."""
+    arrays: dict[str, Any] = {
+        field.name: value for field in fields(pack) if isinstance(value := getattr(pack, field.name), np.ndarray)
+    }
+    rest = {field.name: getattr(pack, field.name) for field in fields(pack) if field.name not in arrays}
+    about = np.array(json.dumps({"version": _VERSION, **rest}))
+    arrays["images"] = _differences(pack.images)
+    with path.open("wb") as stream:
+        np.savez_compressed(stream, about=about, **arrays)
+
+
+def load_pack(path: Path) -> Pack:
+    """Read what `save_pack` wrote.
+
+    Raises
+    ------
+    SetupError
+        If the file is missing, is no pack, or was written by another version.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            about = json.loads(str(stored["about"]))
+            arrays = {name: stored[name] for name in stored.files if name != "about"}
+    except (OSError, ValueError, KeyError) as error:
+        raise SetupError(f"{path} is no training pack: make one with radiolucent train ENGINE --pack FILE") from error
+    if about.pop("version", None) != _VERSION:
+        raise SetupError(f"{path} is a pack of another version: make it again with radiolucent train ENGINE --pack")
+    arrays["images"] = _sums(arrays["images"])
+    about["findings"] = tuple(about["findings"])
+    return Pack(**about, **arrays)
+
+
+def _differences(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Each pixel less its neighbours, modulo 256: a sixth smaller once compressed."""
+    return np.diff(np.diff(images, axis=-1, prepend=np.uint8(0)), axis=-2, prepend=np.uint8(0))
+
+
+def _sums(differences: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Undo `_differences`."""
+    return np.cumsum(np.cumsum(differences, axis=-2, dtype=np.uint8), axis=-1, dtype=np.uint8)

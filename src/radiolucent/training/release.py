@@ -1,0 +1,299 @@
+"""From weights to a bundle: graph, manifest, calibration, operating points, priors, card, digests, all checked."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import tempfile
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+
+from radiolucent.engines.bundle import load_bundle, sign
+from radiolucent.engines.network import EvidenceNet
+from radiolucent.engines.runtime import verify
+from radiolucent.errors import OutputExists
+from radiolucent.evaluate.layouts import Row, draw_outlines, read_pixels
+from radiolucent.findings.priors import learn_prior
+from radiolucent.imaging.body import body_box
+from radiolucent.training.augment import mirror_half
+from radiolucent.training.calibrate import RULE, choose_point, fit_scaling
+from radiolucent.training.fit import cell_cover, cover_of, predict
+from radiolucent.training.pack import Pack
+from radiolucent.training.recipes import EngineRecipe
+from radiolucent.training.scope import Scope
+
+_OPSET = 18
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Where weights come from: the training table of the manifest."""
+
+    command: str
+    seed: int
+    epochs: int
+
+
+def release(
+    network: EvidenceNet,
+    recipe: EngineRecipe,
+    scope: Scope,
+    *,
+    pack: Pack,
+    rows: Sequence[Row],
+    origin: Origin,
+    out: Path,
+    card: Callable[[Path], str],
+) -> Path:
+    """Write a bundle to `out`, whole or not at all.
+
+    Parameters
+    ----------
+    network : trained weights.
+    pack : its ``val`` rows calibrate, set thresholds and display scales.
+    rows : training rows with outlines, from which the priors are learned.
+    card : called with the signed folder without its card, gives the text of ``card.md``: so that the card can quote
+        what was measured on the very bundle.
+
+    Raises
+    ------
+    OutputExists
+        If `out` is there already.
+    InvalidBundle
+        If graph and twin differ by more than 1e-4, or the files contradict each other.
+    IncompleteEvidence
+        If the maps don't add up to the logits.
+    """
+    if out.exists():
+        raise OutputExists(f"{out} exists already: choose another folder or remove it")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    network = network.cpu().eval()
+    validation = pack.rows(pack.split == "val")
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".release-") as name:
+        folder = Path(name) / out.name
+        folder.mkdir()
+        export_graph(network, recipe, folder / "graph.onnx")
+        calibration, points = calibrated(network, recipe, validation)
+        label = f"{recipe.engine}@{scope.version}"
+        _write_json(folder / "calibration.json", {"schema_version": 1, "findings": calibration})
+        _write_json(
+            folder / "operating_points.json",
+            {"schema_version": 1, "engine": label, "rule": RULE, "findings": points},
+        )
+        manifest = make_manifest(network, recipe, scope, origin, display_scales(network, recipe, validation))
+        (folder / "manifest.toml").write_text(to_toml(manifest), encoding="utf-8")
+        np.savez_compressed(folder / "priors.npz", **learn_priors(recipe, rows))  # type: ignore[arg-type]
+        (folder / "card.md").write_text("The card is written last.\n", encoding="utf-8")
+        sign(folder)
+        verify(load_bundle(folder))
+        (folder / "card.md").write_text(card(folder), encoding="utf-8")
+        sign(folder)
+        load_bundle(folder)
+        shutil.move(folder, out)
+    return out
+
+
+def export_graph(network: EvidenceNet, recipe: EngineRecipe, path: Path) -> None:
+    """Write the graph: input ``images``, outputs ``logits`` and ``evidence``, any number of images.
+
+    The graph is not optimised: its weights keep the twin's names, and ONNX Runtime optimises when it loads.
+    """
+    exporter = logging.getLogger("torch.onnx")
+    before, exporter.level = exporter.level, logging.ERROR
+    example = torch.zeros(2, recipe.channels, recipe.size, recipe.size)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the exporter's own deprecations
+            program = torch.onnx.export(
+                network.float().eval(),
+                (example,),
+                dynamo=True,
+                optimize=False,
+                opset_version=_OPSET,
+                input_names=["images"],
+                output_names=["logits", "evidence"],
+                dynamic_shapes={"x": {0: torch.export.Dim("n", min=1, max=4096)}},
+                verbose=False,
+            )
+    finally:
+        exporter.level = before
+    if program is None:
+        raise RuntimeError("the exporter gave no graph")
+    model = program.model_proto
+    for part in (*model.graph.node, *(node for function in model.functions for node in function.node)):
+        # notes on the source code of each operation: a tenth of the file
+        part.doc_string = ""
+        del part.metadata_props[:]
+    onnx.save(model, path)
+
+
+def calibrated(
+    network: EvidenceNet, recipe: EngineRecipe, validation: Pack
+) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
+    """Tables of ``calibration.json`` and ``operating_points.json``, by finding.
+
+    Negatives are the validation images without the finding and, where heads are symmetric, the same images with the
+    half that holds the finding replaced by the mirror image of the other half: there is nothing to find in them.
+    """
+    cases = with_emptied(validation)
+    logits, _ = predict(network, cases, recipe.size)
+    emptied = len(cases) - len(validation)
+    source = f"{len(validation)} validation images" + (
+        f" and {emptied} of them with the finding mirrored away" * (emptied > 0)
+    )
+    calibration: dict[str, dict[str, Any]] = {}
+    points: dict[str, dict[str, Any]] = {}
+    for index, name in enumerate(recipe.findings):
+        known = np.isfinite(cases.labels[:, index])
+        truth = cases.labels[known, index] > 0.5
+        scaling = fit_scaling(logits[known, index], truth)
+        point = choose_point(scaling(logits[known, index]), truth)
+        calibration[name] = {
+            "slope": round(scaling.slope, 6),
+            "intercept": round(scaling.intercept, 6),
+            "n": int(known.sum()),
+            "source": source,
+        }
+        points[name] = {
+            "probability": round(point.probability, 6),
+            "sensitivity": round(point.sensitivity, 6),
+            "specificity": round(point.specificity, 6),
+            "n": point.n,
+        }
+    return calibration, points
+
+
+def with_emptied(pack: Pack) -> Pack:
+    """The rows, and behind them those whose finding could be mirrored away, with labels 0."""
+    images = torch.from_numpy(pack.images).float()
+    cover = cover_of(torch.from_numpy(pack.outlines), len(pack.findings))
+    mirrored, _, emptied = mirror_half(
+        images, cover, torch.from_numpy(pack.midline), share=1.0, emptied=1.0, random=torch.Generator().manual_seed(0)
+    )
+    index = np.flatnonzero(emptied.numpy())
+    if len(index) == 0:
+        return pack
+    part = pack.rows(index)
+    part = replace(
+        part,
+        images=mirrored[index].numpy().astype(np.uint8),
+        labels=np.zeros_like(part.labels),
+        outlines=np.zeros_like(part.outlines),
+    )
+    both: dict[str, Any] = {
+        name: np.concatenate([getattr(pack, name), getattr(part, name)])
+        for name in ("images", "outlines", "outlined", "labels", "split", "group", "source", "midline")
+    }
+    return replace(pack, **both)
+
+
+def display_scales(network: EvidenceNet, recipe: EngineRecipe, validation: Pack) -> dict[str, float]:
+    """Finding → 99.9th percentile of its evidence inside validation outlines, logit units."""
+    _, evidence = predict(network, validation, recipe.size)
+    cover = cell_cover(validation, recipe.size, evidence.shape[-1])
+    scales = {}
+    for index, name in enumerate(recipe.findings):
+        inside = evidence[:, index][cover[:, index] > 0.5]
+        value = float(np.percentile(inside, 99.9)) if len(inside) else float(np.percentile(evidence[:, index], 99.9))
+        scales[name] = max(value, 0.1)
+    return scales
+
+
+def learn_priors(recipe: EngineRecipe, rows: Sequence[Row]) -> dict[str, NDArray[np.float32]]:
+    """Finding → how often each place of the body's box was covered by an outline, largest value 1."""
+    outlines: dict[str, list[NDArray[np.bool_]]] = {name: [] for name in recipe.findings}
+    boxes: dict[str, list[tuple[int, int, int, int]]] = {name: [] for name in recipe.findings}
+    for row in rows:
+        for name in {name for name, _ in row.outlines} & set(recipe.findings):
+            pixels = read_pixels(row.path)
+            shape = (pixels.shape[0], pixels.shape[1])
+            outlines[name].append(draw_outlines(row, name, shape) >= 0.5)
+            boxes[name].append(body_box(pixels[None]))
+    # the smoothing's running sums can end a rounding error below 0
+    return {
+        name: np.maximum(learn_prior(outlines[name], boxes[name]), np.float32(0))
+        for name in recipe.findings
+        if outlines[name]
+    }
+
+
+def make_manifest(
+    network: EvidenceNet, recipe: EngineRecipe, scope: Scope, origin: Origin, scales: dict[str, float]
+) -> dict[str, Any]:
+    """The manifest's tables as plain values."""
+    grid = recipe.size // int(recipe.network.get("grid_stride", 4))
+    pooling = str(recipe.network.get("pooling", "log-sum-exp"))
+    head: dict[str, Any] = {"pooling": pooling, "grid": [grid, grid]}
+    if pooling == "log-sum-exp":
+        head["sharpness"] = float(recipe.network.get("sharpness", 2.0))
+    return {
+        "schema_version": 1,
+        "name": recipe.engine,
+        "version": scope.version,
+        "title": recipe.title,
+        "summary": recipe.summary,
+        "study_rule": scope.study_rule,
+        "slab_mm": scope.slab_mm,
+        "licence": scope.licence,
+        "findings": [
+            {"name": name, "basis": "real", "display_scale": round(scales[name], 4), "bias": float(network.bias[index])}
+            for index, name in enumerate(recipe.findings)
+        ],
+        "input": {
+            "recipe": recipe.preprocess,
+            "height": recipe.size,
+            "width": recipe.size,
+            "channels": recipe.channels,
+            **({"spacing_mm": recipe.spacing_mm} if recipe.spacing_mm else {}),
+        },
+        "head": head,
+        "scope": scope.tables,
+        "training": {
+            "command": origin.command,
+            "data": list(scope.data),
+            "terms": scope.terms,
+            "loss": recipe.loss.describe(),
+            "evidence_weight": recipe.loss.evidence,
+            "seed": origin.seed,
+            "epochs": origin.epochs,
+            "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        },
+        "twin": {
+            "network": "evidence-net",
+            "arguments": {"findings": len(recipe.findings), "channels": recipe.channels, **recipe.network},
+        },
+    }
+
+
+def to_toml(tables: dict[str, Any]) -> str:
+    """Write plain values as TOML: scalars first, then tables, then lists of tables."""
+    return "\n".join(_toml_lines(tables, ())) + "\n"
+
+
+def _toml_lines(table: dict[str, Any], path: tuple[str, ...]) -> list[str]:
+    plain, below = [], []
+    for key, value in table.items():
+        if isinstance(value, dict):
+            name = (*path, key)
+            below += ["", f"[{'.'.join(name)}]", *_toml_lines(value, name)]
+        elif isinstance(value, list) and value and isinstance(value[0], dict):
+            for item in value:
+                name = (*path, key)
+                below += ["", f"[[{'.'.join(name)}]]", *_toml_lines(item, name)]
+        elif value is not None:
+            # JSON's strings, numbers, booleans and lists of them are TOML's as well
+            plain.append(f"{key} = {json.dumps(value, ensure_ascii=False)}")
+    return plain + below
+
+
+def _write_json(path: Path, value: dict[str, Any]) -> None:
+    path.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
