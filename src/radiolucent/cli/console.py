@@ -17,7 +17,7 @@ from radiolucent.errors import RadiolucentError, SetupError
 
 OK, PROBLEM, WRONG_USE = 0, 1, 2
 
-out = Console(highlight=False, soft_wrap=True)
+out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 

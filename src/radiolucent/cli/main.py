@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from radiolucent import __version__
-from radiolucent.cli import demo, engine, phantom, read, rules
+from radiolucent.cli import demo, engine, phantom, read, rules, training
 
 app = typer.Typer(
     name="radiolucent",
@@ -19,6 +19,8 @@ app = typer.Typer(
 )
 app.command("read")(read.read)
 app.command("demo")(demo.demo)
+app.command("train")(training.train)
+app.command("evaluate")(training.evaluate)
 app.command("explain-rule")(rules.explain_rule)
 app.add_typer(engine.app, name="engine")
 app.add_typer(phantom.app, name="phantom")

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from radiolucent.errors import InvalidBundle
 
-Pooling = Literal["mean", "log-sum-exp"]
+Pooling = Literal["mean", "log-sum-exp", "gradient"]
 
 
 class _Table(BaseModel):
@@ -44,6 +44,7 @@ class HeadSpec(_Table):
     """How the logit follows from the map; checked on every read.
 
     ``mean``: ``mean(M) + bias``. ``log-sum-exp``: ``log(mean(exp(r * M))) / r + bias`` with sharpness `r`.
+    ``gradient``: the head bends, the map is of first order (Grad-CAM) and isn't claimed to give the logit.
     """
 
     pooling: Pooling
@@ -104,7 +105,8 @@ class Manifest(_Table):
     input: InputSpec
     head: HeadSpec
     scope: ScopeSpec
-    study_rule: Literal["image", "largest-slice"]
+    study_rule: Literal["image", "largest-slice", "largest-slab"]
+    slab_mm: float | None = Field(default=None, gt=0, description="thickness over which largest-slab averages")
     training: TrainingSpec | None = None
     twin: TwinSpec | None = None
     licence: str
@@ -113,6 +115,12 @@ class Manifest(_Table):
     def _names_are_unique(self) -> Manifest:
         if len(set(self.finding_names)) != len(self.findings):
             raise ValueError("a finding is listed twice")
+        return self
+
+    @model_validator(mode="after")
+    def _slab_belongs_to_its_rule(self) -> Manifest:
+        if (self.study_rule == "largest-slab") != (self.slab_mm is not None):
+            raise ValueError("slab_mm is given for largest-slab, and for that alone")
         return self
 
     @property

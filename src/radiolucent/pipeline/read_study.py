@@ -8,13 +8,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from radiolucent import __version__
-from radiolucent.engines.manifest import FindingEntry
+from radiolucent.engines.manifest import FindingEntry, Manifest
 from radiolucent.engines.preprocess import prepare
 from radiolucent.engines.registry import Bundle
 from radiolucent.engines.runtime import Engine, EngineOutput
@@ -195,7 +194,7 @@ def _finding(
     operating_point: float,
 ) -> Finding:
     frame_logits = output.logits[:, index]
-    logit = study_logit(frame_logits, bundle.manifest.study_rule)
+    logit = study_logit(frame_logits, bundle.manifest, stack.slice_spacing_mm)
     probability = bundle.probability(entry.name, logit)
     score = float(1 / (1 + np.exp(-logit)))
     positive = (score if probability is None else probability) >= operating_point
@@ -246,13 +245,22 @@ def _localisation(finding: Finding, stack: Stack, completeness: Completeness) ->
     )
 
 
-def study_logit(frame_logits: NDArray[np.float32], rule: Literal["image", "largest-slice"]) -> float:
-    """One logit for a series from the logits of its frames, float32 ``(frames,)``.
+def study_logit(frame_logits: NDArray[np.float32], manifest: Manifest, slice_spacing_mm: float | None) -> float:
+    """One logit for a series from the logits of its frames, recomputable from what is stored.
 
-    ``image``: the only frame's, or the largest where there are several. ``largest-slice``: the largest over all
-    slices. Both are recomputable from what is stored.
+    ``image`` and ``largest-slice``: the largest of all frames. ``largest-slab``: the largest mean over neighbouring
+    slices that together are about `slab_mm` thick, three of them at least, so that one odd slice among many doesn't
+    make a finding; a series with fewer slices is averaged whole, and frames without known distance go by the largest.
+
+    Parameters
+    ----------
+    frame_logits : float32 ``(frames,)``
+    slice_spacing_mm : None for anything but a volume.
     """
-    return float(frame_logits.max())
+    if manifest.slab_mm is None or slice_spacing_mm is None:
+        return float(frame_logits.max())
+    size = min(max(3, round(manifest.slab_mm / slice_spacing_mm)), len(frame_logits))
+    return float(np.convolve(frame_logits.astype(np.float64), np.full(size, 1 / size), mode="valid").max())
 
 
 def series_name(stack: Stack) -> str:

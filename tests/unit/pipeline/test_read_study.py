@@ -8,10 +8,11 @@ import pytest
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
+from radiolucent.engines.manifest import Manifest
 from radiolucent.errors import UnreadablePixels
 from radiolucent.imaging.geometry import ImagePlane
 from radiolucent.imaging.study import Frame, Stack, Study
-from radiolucent.pipeline.read_study import Options, read_study
+from radiolucent.pipeline.read_study import Options, read_study, study_logit
 
 ROWS, COLUMNS, SLICES = 160, 150, 8
 SPACING = (1.2, 1.1)
@@ -139,6 +140,33 @@ def test_one_engine_that_fails_does_not_keep_another_from_reading(bright_spots: 
     reading = read_study(a_study(a_volume(None)), [bright_spots(broken=True), bright_spots()])
     assert len(reading.series) == 1
     assert reading.unread == ()
+
+
+@pytest.mark.parametrize(
+    ("spacing", "expected"),
+    [
+        (6.5, 4.0),  # three slices, the fewest that are averaged
+        (3.0, 2.4),  # five slices make 15 mm
+        (0.1, 12 / 7),  # more than there are: all of them
+        (None, 6.0),  # no volume: the largest
+    ],
+)
+def test_a_slab_averages_the_slices_that_make_up_its_thickness(
+    spacing: float | None, expected: float, bright_spots: Callable[..., Any]
+) -> None:
+    rule = {"study_rule": "largest-slab", "slab_mm": 15.0}
+    manifest = Manifest.model_validate(bright_spots().bundle.manifest.model_dump() | rule)
+    logits = np.array([0, 0, 6, 6, 0, 0, 0], dtype=np.float32)
+    assert study_logit(logits, manifest, spacing) == pytest.approx(expected)
+
+
+def test_one_odd_slice_among_many_makes_no_finding_by_the_slab_rule(bright_spots: Callable[..., Any]) -> None:
+    plain = bright_spots().bundle.manifest
+    slab = Manifest.model_validate(plain.model_dump() | {"study_rule": "largest-slab", "slab_mm": 15.0})
+    logits = np.full(24, -4, dtype=np.float32)
+    logits[11] = 5
+    assert study_logit(logits, plain, 5.0) == 5
+    assert study_logit(logits, slab, 5.0) == pytest.approx(-1)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,112 @@
+"""``radiolucent train`` and ``radiolucent evaluate``: make an engine from labelled images, and measure one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from radiolucent.cli.console import errors_to_exit, out, print_json, progress_bar
+from radiolucent.errors import MissingExtra, SetupError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from radiolucent.training.engine import Plan
+    from radiolucent.training.pack import Pack
+
+Data = Annotated[list[Path], typer.Option("--data", help="Folder in one of the known layouts; can be repeated.")]
+
+
+def train(
+    engine: Annotated[str, typer.Argument(help="Engine name, e.g. brain-mri.")],
+    data: Data,
+    output: Annotated[Path | None, typer.Option("--out", "-o", help="The bundle's folder; must not exist yet.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Default: the engine's recipe.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same weights.")] = 0,
+    phantoms: Annotated[int, typer.Option(min=0, help="Synthetic studies to mix in.")] = 0,
+    folds: Annotated[int, typer.Option(min=1, help="Above 1: a cross-validation by group first.")] = 1,
+    evidence_supervision: Annotated[
+        bool, typer.Option("--evidence-supervision/--no-evidence-supervision", help="Teach the map with the outlines.")
+    ] = True,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the last checkpoint in the work folder.")
+    ] = False,
+    work: Annotated[Path | None, typer.Option(help="Checkpoints go here. Default: beside the bundle.")] = None,
+    pack: Annotated[
+        Path | None, typer.Option(help="File of images at training resolution: made where missing, else used.")
+    ] = None,
+    weights: Annotated[Path | None, typer.Option(help="Release this checkpoint instead of fitting one.")] = None,
+    volumes: Annotated[Path | None, typer.Option(help="Folder of whole series for the card; never trained on.")] = None,
+) -> None:
+    """Fit, calibrate, measure and release one engine. Without --out only the pack is made."""
+    with errors_to_exit(), progress_bar() as report:
+        make_pack, run = _trainer()
+        if output is None:
+            if pack is None:
+                raise SetupError("name the bundle's folder with --out, or a file with --pack to make the pack alone")
+            made = make_pack(engine, data, file=pack, report=report)
+            out.print(f"{len(made)} images, {pack.stat().st_size / 2**20:.1f} MiB in {pack}", markup=False)
+            return
+        if pack is not None and not pack.exists():
+            make_pack(engine, data, file=pack, report=report)
+        plan = _plan(
+            epochs=epochs,
+            seed=seed,
+            phantoms=phantoms,
+            folds=folds,
+            evidence_supervision=evidence_supervision,
+            resume=resume,
+            weights=weights,
+            pack=pack,
+            volumes=volumes,
+        )
+        run(engine, data, output, plan=plan, work=work, report=report)
+    out.print(f"released {output}; its figures are in {output / 'card.md'}", markup=False)
+
+
+def evaluate(
+    engine: Annotated[str, typer.Argument(help="Engine name or bundle folder.")],
+    data: Annotated[Path, typer.Option("--data", help="Folder in one of the known layouts.")],
+    labels: Annotated[str, typer.Option(help="Its table of labels.")] = "labels.csv",
+    images: Annotated[Path | None, typer.Option(help="Folder of PNG, JPG or DICOM. Default: DATA/images.")] = None,
+    split: Annotated[str, typer.Option(help="Which rows; 'all' for all of them.")] = "val",
+    threads: Annotated[int, typer.Option(min=0, help="Threads of one run; 0: all cores.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Every figure and every case as JSON.")] = False,
+) -> None:
+    """Run an engine on labelled images: scores, places in mm, and 95 % intervals beside two simple baselines."""
+    from radiolucent.evaluate.report import evaluate as measure
+    from radiolucent.evaluate.table import plain
+    from radiolucent.pipeline.read_path import choose_bundles
+
+    with errors_to_exit():
+        bundle = choose_bundles([engine])[0]
+        with progress_bar(quiet=as_json) as report:
+            measured = measure(
+                bundle,
+                data,
+                labels=labels,
+                images=images,
+                split=None if split == "all" else split,
+                threads=threads or None,
+                report=lambda done, total: report("measuring", done, total),
+            )
+    if as_json:
+        print_json(measured)
+    else:
+        out.print(plain(measured), markup=False)
+
+
+def _trainer() -> tuple[Callable[..., Pack], Callable[..., Path]]:
+    try:
+        from radiolucent.training.engine import make_pack, train
+    except ModuleNotFoundError as error:
+        raise MissingExtra("training", extra="torch") from error
+    return make_pack, train
+
+
+def _plan(**choices: object) -> Plan:
+    from radiolucent.training.engine import Plan
+
+    return Plan(**choices)  # type: ignore[arg-type]
