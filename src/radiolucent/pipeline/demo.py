@@ -117,7 +117,8 @@ def _clear(folder: Path, *, force: bool) -> None:
 
 
 def _card(row: Row, result: StudyResult) -> IndexCard:
-    pictures = [picture.overlay_png or picture.image_png for picture in finding_pictures(result)]
+    found = sorted(finding_pictures(result), key=lambda picture: picture.finding not in row.case.findings)
+    pictures = [picture.overlay_png or picture.image_png for picture in found]
     pictures += [picture.image_png for picture in series_pictures(result)]
     return IndexCard(
         title=row.case.name,
