@@ -324,7 +324,7 @@ class ChestScene:
             cut = int(np.argmin(np.abs(angle - where)))
             back, front = nodes[:cut], nodes[cut:]
             along = np.subtract(nodes[cut], nodes[cut - 1])
-            gap = 0.28 * along
+            gap = 0.45 * along
             moved = [
                 (x + gap[0], y + gap[1], z + gap[2] - step * max(0.3, 1 - 0.06 * index))
                 for index, (x, y, z) in enumerate(front)

@@ -63,7 +63,7 @@ def draw_chest(request: Request) -> Picture:
         scatter=float(rng.uniform(0.7, 1.1) if portable else rng.uniform(0.35, 0.6)),
         blur_mm=float(rng.uniform(0.15, 0.3)),
         low=float(rng.uniform(0.75, 1.05)),
-        high=float(rng.uniform(3.5, 3.9)) + 0.55 * (thickness - 4.6) + (0.9 if name == "LL" else 0.0),
+        high=float(rng.uniform(3.5, 3.9)) + 0.55 * (thickness - 4.6) + (1.5 if name == "LL" else 0.0),
         equalise=float(rng.uniform(0.2, 0.45)),
     )
     truths = tuple(
