@@ -1,0 +1,77 @@
+import pytest
+
+pytest.importorskip("torch", reason="needs the torch extra: make torch")
+
+import torch
+
+from radiolucent.engines.network import EvidenceNet, build_network, pool_evidence
+from radiolucent.errors import InvalidBundle
+
+SMALL = {"findings": 3, "stem": 8, "widths": [16, 16, 16], "depths": [1, 1, 1], "top": 16}
+
+
+def a_network(**more: object) -> EvidenceNet:
+    torch.manual_seed(0)
+    network = build_network("evidence-net", {**SMALL, **more})
+    assert isinstance(network, EvidenceNet)
+    network.eval()
+    return network
+
+
+@pytest.mark.parametrize("stride", [4, 8])
+def test_the_grid_is_the_input_over_the_stride(stride: int) -> None:
+    logits, evidence = a_network(grid_stride=stride)(torch.zeros(2, 1, 64, 64))
+    assert ((2, 3), (2, 3, 64 // stride, 64 // stride)) == (logits.shape, evidence.shape)
+
+
+@pytest.mark.parametrize(("pooling", "sharpness"), [("mean", None), ("log-sum-exp", 2.0)])
+def test_the_logit_is_the_pool_of_its_map_and_the_bias(pooling: str, sharpness: float | None) -> None:
+    network = a_network(pooling=pooling, sharpness=sharpness)
+    network.bias += torch.tensor([0.5, -1.0, 2.0])
+    logits, evidence = network(torch.randn(2, 1, 64, 64))
+    if sharpness is None:
+        expected = evidence.mean(dim=(2, 3))
+    else:
+        expected = (sharpness * evidence).exp().mean(dim=(2, 3)).log() / sharpness
+    torch.testing.assert_close(expected + network.bias, logits)
+
+
+def test_log_sum_exp_lies_between_the_mean_and_the_maximum() -> None:
+    maps = torch.randn(3, 2, 6, 6)
+    mean, largest = maps.mean(dim=(2, 3)), maps.amax(dim=(2, 3))
+    soft, sharp = (pool_evidence(maps, "log-sum-exp", r) for r in (0.01, 200.0))
+    torch.testing.assert_close(mean, soft, atol=0.02, rtol=0)
+    torch.testing.assert_close(largest, sharp, atol=0.03, rtol=0)
+
+
+@pytest.mark.parametrize(("pooling", "sharpness"), [("largest", None), ("log-sum-exp", None)])
+def test_an_unknown_pooling_is_refused(pooling: str, sharpness: float | None) -> None:
+    with pytest.raises(InvalidBundle, match="is not known"):
+        pool_evidence(torch.zeros(1, 1, 2, 2), pooling, sharpness)
+
+
+def test_grad_cam_at_the_features_is_the_positive_evidence() -> None:
+    network = a_network(pooling="mean", sharpness=None)
+    features = network.features(torch.randn(1, 1, 64, 64))
+    features.retain_grad()
+    evidence = network.evidence(features)
+    evidence.mean(dim=(2, 3))[0, 1].backward()
+    assert features.grad is not None
+    weights = features.grad.mean(dim=(2, 3), keepdim=True)
+    cam = (weights * features).sum(dim=1).relu()
+    torch.testing.assert_close(evidence[0, 1].relu() / 256, cam[0], atol=1e-7, rtol=1e-4)
+
+
+def test_a_fresh_network_sees_background_everywhere() -> None:
+    _, evidence = a_network()(torch.randn(2, 1, 64, 64))
+    assert evidence.mean() < -0.3
+
+
+def test_an_unknown_network_is_named() -> None:
+    with pytest.raises(InvalidBundle, match="known: evidence-net"):
+        build_network("resnet", {})
+
+
+def test_arguments_that_it_does_not_take_are_refused() -> None:
+    with pytest.raises(InvalidBundle, match="can't be built"):
+        build_network("evidence-net", {"colour": 3})

@@ -1,0 +1,97 @@
+import csv
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image as Pillow
+
+from radiolucent.errors import SetupError
+from radiolucent.evaluate.layouts import draw_outlines, find_layout, folder_rows, read_pixels, read_rows
+from radiolucent.imaging.geometry import Crop, PixelRecord
+
+
+def a_folder(folder: Path, polygon: list[list[float]], name: str = "glioma") -> Path:
+    (folder / "images").mkdir(parents=True)
+    Pillow.fromarray(np.full((20, 30), 7, dtype=np.uint8)).save(folder / "images" / "1.png")
+    with (folder / "labels.csv").open("w", newline="", encoding="utf-8") as stream:
+        table = csv.writer(stream)
+        table.writerows(
+            [["file", "split", "class", "block", "polygon_xy"], ["1.png", "val", name, 3, json.dumps(polygon)]]
+        )
+    return folder
+
+
+SQUARE = [[4.0, 10.0], [13.0, 10.0], [13.0, 15.0], [4.0, 15.0]]
+
+
+def test_a_row_tells_labels_outline_and_group(tmp_path: Path) -> None:
+    (row,) = read_rows(a_folder(tmp_path, SQUARE, "pituitary"))
+    assert row.labels == {"glioma": 0.0, "meningioma": 0.0, "pituitary-tumour": 1.0}
+    assert (row.split, row.group, row.outlined) == ("val", "block-3", True)
+    np.testing.assert_array_equal(row.outlines[0][1][0], (10.0, 4.0))
+
+
+def test_an_outline_covers_its_pixels(tmp_path: Path) -> None:
+    (row,) = read_rows(a_folder(tmp_path, SQUARE))
+    cover = draw_outlines(row, "glioma", (20, 30))
+    rows, columns = np.nonzero(cover >= 0.5)
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (10, 15, 4, 13)
+    assert draw_outlines(row, "meningioma", (20, 30)).max() == 0
+
+
+def test_an_outline_moves_with_the_record(tmp_path: Path) -> None:
+    (row,) = read_rows(a_folder(tmp_path, SQUARE))
+    record = PixelRecord(source_shape=(20, 30), steps=(Crop(top=8, left=2, height=10, width=12),))
+    cover = draw_outlines(row, "glioma", (20, 30), record)
+    np.testing.assert_array_equal(draw_outlines(row, "glioma", (20, 30))[8:18, 2:14], cover)
+
+
+def test_rows_of_several_folders_come_in_order(tmp_path: Path) -> None:
+    folders = [a_folder(tmp_path / name, SQUARE) for name in ("a", "b")]
+    assert [row.path.parts[-3] for row in folder_rows(folders)] == ["a", "b"]
+
+
+def test_images_may_lie_elsewhere(tmp_path: Path) -> None:
+    folder = a_folder(tmp_path / "a", SQUARE)
+    (row,) = read_rows(folder, images=tmp_path / "other")
+    assert row.path == tmp_path / "other" / "1.png"
+
+
+def test_an_image_keeps_its_grey_values(tmp_path: Path) -> None:
+    pixels = read_pixels(a_folder(tmp_path, SQUARE) / "images" / "1.png")
+    assert (pixels.shape, float(pixels.max())) == ((20, 30), 7.0)
+    assert pixels.dtype == np.float32
+
+
+@pytest.mark.parametrize("name", ["none.png", "none.dcm"])
+def test_a_missing_image_is_named(tmp_path: Path, name: str) -> None:
+    with pytest.raises(SetupError, match=name.replace(".", r"\.")):
+        read_pixels(tmp_path / name)
+
+
+def test_a_folder_without_a_table_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match=r"labels\.csv can't be read"):
+        read_rows(tmp_path)
+
+
+def test_a_table_of_no_known_layout_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match=r"no known layout; known: .*brain-mri-cheng"):
+        find_layout(["a", "b"], tmp_path / "labels.csv")
+
+
+def test_a_line_that_cannot_be_understood_is_refused(tmp_path: Path) -> None:
+    folder = a_folder(tmp_path, SQUARE, "lymphoma")
+    with pytest.raises(SetupError, match="a line is not of its layout"):
+        read_rows(folder)
+
+
+def test_the_real_set_has_as_many_rows_as_its_description_says() -> None:
+    if not os.environ.get("RADIOLUCENT_DATA"):
+        pytest.skip("set RADIOLUCENT_DATA to the folder of real images")
+    rows = read_rows(Path(os.environ["RADIOLUCENT_DATA"]) / "brain-mri-cheng")
+    assert [sum(row.split == split for row in rows) for split in ("train", "val")] == [2087, 314]
+    assert {row.group for row in rows if row.split == "val"}.isdisjoint(
+        row.group for row in rows if row.split == "train"
+    )

@@ -1,0 +1,132 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="needs the torch extra: make torch")
+
+import torch
+from PIL import Image as Pillow
+
+from radiolucent.engines.bundle import load_bundle
+from radiolucent.engines.network import EvidenceNet
+from radiolucent.engines.runtime import verify
+from radiolucent.errors import OutputExists
+from radiolucent.evaluate.layouts import Row
+from radiolucent.training.pack import Pack
+from radiolucent.training.recipes import EngineRecipe
+from radiolucent.training.release import Origin, release, to_toml, with_emptied
+from radiolucent.training.scope import find_scope
+
+ORIGIN = Origin(command="radiolucent train brain-mri", seed=3, epochs=1)
+
+
+@pytest.fixture(scope="module")
+def a_network() -> EvidenceNet:
+    torch.manual_seed(0)
+    return EvidenceNet(findings=3, stem=8, widths=[16, 16], depths=[1, 1], top=16)
+
+
+def rows_of(folder: Path) -> list[Row]:
+    picture = np.zeros((60, 60), dtype=np.uint8)
+    picture[5:55, 10:50] = 90
+    Pillow.fromarray(picture).save(folder / "one.png")
+    corners = np.array([[12.0, 12.0], [12.0, 20.0], [20.0, 20.0], [20.0, 12.0]])
+    return [
+        Row(
+            path=folder / "one.png",
+            labels={"glioma": 1.0},
+            outlines=(("glioma", corners),),
+            outlined=True,
+            spacing_mm=None,
+            split="train",
+            group="a",
+        )
+    ]
+
+
+def test_a_released_bundle_verifies_and_says_what_it_is(
+    a_network: EvidenceNet, small_pack: Pack, small_recipe: EngineRecipe, tmp_path: Path
+) -> None:
+    out = release(
+        a_network,
+        small_recipe,
+        find_scope("brain-mri"),
+        pack=small_pack,
+        rows=rows_of(tmp_path),
+        origin=ORIGIN,
+        out=tmp_path / "brain-mri",
+        card=lambda folder: f"# {load_bundle(folder).label}\n",
+    )
+    bundle = load_bundle(out)
+    report = verify(bundle)
+    assert report.twin_difference is not None
+    assert report.twin_difference <= 1e-4
+    assert (out / "card.md").read_text(encoding="utf-8") == "# brain-mri@0.1.0\n"
+    assert bundle.manifest.training is not None
+    assert bundle.manifest.training.seed == 3
+    assert bundle.manifest.head.grid == (8, 8)
+    assert list(bundle.priors) == ["glioma"]
+    assert bundle.priors["glioma"][:16, :16].max() == 1
+    assert bundle.priors["glioma"][20:, 20:].max() == 0
+    assert {"glioma", "meningioma", "pituitary-tumour"} == set(
+        bundle.calibration.findings if bundle.calibration else ()
+    )
+    assert not list(tmp_path.glob(".release-*"))
+
+
+def test_nothing_is_overwritten(
+    a_network: EvidenceNet, small_pack: Pack, small_recipe: EngineRecipe, tmp_path: Path
+) -> None:
+    with pytest.raises(OutputExists):
+        release(
+            a_network,
+            small_recipe,
+            find_scope("brain-mri"),
+            pack=small_pack,
+            rows=[],
+            origin=ORIGIN,
+            out=tmp_path,
+            card=lambda folder: "",
+        )
+
+
+def test_a_release_that_fails_leaves_nothing_behind(
+    a_network: EvidenceNet, small_pack: Pack, small_recipe: EngineRecipe, tmp_path: Path
+) -> None:
+    def no_card(folder: Path) -> str:
+        raise RuntimeError("no figures")
+
+    with pytest.raises(RuntimeError, match="no figures"):
+        release(
+            a_network,
+            small_recipe,
+            find_scope("brain-mri"),
+            pack=small_pack,
+            rows=rows_of(tmp_path),
+            origin=ORIGIN,
+            out=tmp_path / "out" / "brain-mri",
+            card=no_card,
+        )
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_emptied_images_have_no_finding_and_no_label(small_pack: Pack) -> None:
+    symmetric = replace(small_pack, midline=np.full(len(small_pack), 35.0, dtype=np.float32))
+    more = with_emptied(symmetric)
+    added = more.rows(np.arange(len(small_pack), len(more)))
+    assert len(added) > 0
+    assert 0 == added.labels.sum() == added.outlines.sum()
+    assert added.images.max() <= 70
+
+
+def test_heads_without_a_midline_give_no_emptied_images(small_pack: Pack) -> None:
+    assert len(small_pack) == len(with_emptied(small_pack))
+
+
+def test_tables_survive_the_way_through_toml() -> None:
+    import tomllib
+
+    tables = {"a": 1, "t": {"x": 0.5, "deep": {"y": True}}, "rows": [{"n": "é"}, {"n": 'q"'}], "words": ["a", "b"]}
+    assert tables == tomllib.loads(to_toml(tables))
