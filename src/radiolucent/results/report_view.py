@@ -254,7 +254,7 @@ def _positive(
         "reason": where.reason if where and where.reason else "The map could not be located.",
         "prior_date": day(facts.prior_study_date),
         "change_note": finding.change_note,
-        "picture": _picture(finding, series, album),
+        "picture": picture_view(finding, series, album),
         "focus_columns": _focus_columns(series),
         "foci": [_focus(region, series) for region in regions],
         "curve": _curve(finding, shown) if len(peaks) > 1 and not failed else Markup(""),
@@ -272,7 +272,8 @@ def _curve(finding: Finding, shown: int) -> Markup:
     )
 
 
-def _picture(finding: Finding, series: SeriesReading, album: Album) -> dict[str, Any] | None:
+def picture_view(finding: Finding, series: SeriesReading, album: Album) -> dict[str, Any] | None:
+    """The pictures of a finding as a page shows them inline, with their places; None where there is none."""
     by = (series.engine.label, finding.name)
     picture = album.findings.get((series.key, *by))
     if picture is None:
