@@ -8,16 +8,28 @@ package is absent skips with the same kind of reason.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 from collections import Counter
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
+
+_ROOT = Path(__file__).parent
 
 _WAY_TO_GET = {
     package: "make torch" for package in ("torch", "onnx", "onnxscript", "captum", "sklearn", "pytorch_grad_cam")
 }
+# these import torch when they are loaded: their examples are collected only where it is installed
+_NEED_TORCH = (
+    "src/radiolucent/engines/network.py",
+    "src/radiolucent/explain/attribution.py",
+    "src/radiolucent/explain/compiler",
+    "src/radiolucent/training",
+    "bench/networks.py",
+)
 _NOT_IMPORTED = re.compile(r"No module named '(\w+)|could not import '(\w+)")
 
 
@@ -47,6 +59,12 @@ def _judge(report: pytest.TestReport | pytest.CollectReport) -> None:
         report.longrepr = f"{reason}\n(a failure, not a skip: RADIOLUCENT_REQUIRE_PEERS or RADIOLUCENT_DATA is set)"
     elif isinstance(report.longrepr, tuple):
         report.longrepr = (report.longrepr[0], report.longrepr[1], reason)
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Leave out the examples of modules that can't be loaded without torch, where there is none."""
+    needs = any(collection_path == _ROOT / place for place in _NEED_TORCH)
+    return True if needs and importlib.util.find_spec("torch") is None else None
 
 
 @pytest.hookimpl(wrapper=True)
