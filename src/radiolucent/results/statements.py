@@ -48,7 +48,7 @@ HEATMAPS: Final[Mapping[str, Code]] = MappingProxyType(
         "located": _own(codes.LOCATED.value, codes.LOCATED.meaning),
         "empty": _own(codes.NO_FOCUS.value, codes.NO_FOCUS.meaning),
         "failed": _own(codes.NO_EXPLANATION.value, codes.NO_EXPLANATION.meaning),
-        "withheld": _own("withheld", "Localisation not part of the intended use"),
+        "withheld": _own(codes.WITHHELD.value, codes.WITHHELD.meaning),
         "missing": _own("not-determined", "Localisation not determined"),
     }
 )
@@ -103,9 +103,11 @@ class Statement:
 
     @property
     def side(self) -> Code | None:
-        """Side of the evidence; None where it is unknown or wasn't located."""
+        """Side of the evidence; None where it is unknown, wasn't located or belongs to no positive finding."""
         where = self.finding.localisation
-        return None if where is None or where.status != "located" else SIDES.get(where.laterality)
+        if not self.finding.positive or where is None or where.status != "located":
+            return None
+        return SIDES.get(where.laterality)
 
 
 def statements(reading: Reading, words: Phrases) -> tuple[Statement, ...]:

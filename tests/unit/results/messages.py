@@ -1,4 +1,4 @@
-"""Readings of every kind that a message must tell, and how a receiver takes an ORU message apart."""
+"""Readings of every kind that a message must tell, and how a receiver takes ORU messages and bundles apart."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from radiolucent.findings.judgement import judge
 from radiolucent.findings.profile import WITHHELD
 from radiolucent.findings.reading import EngineRef, Localisation, Reading, Refusal, UnreadSeries
 from radiolucent.imaging.study import Problem
+from radiolucent.results.fhir import bundle
 from radiolucent.results.hl7 import oru
 from radiolucent.results.order import OrderFacts
 from tests.unit.results.pages import LOCATED, MADE_AT, finding, reading, series
@@ -161,3 +162,36 @@ def send(value: Reading, facts: OrderFacts = FACTS, **options: Any) -> bytes:
 
 def received(value: Reading, facts: OrderFacts = FACTS, **options: Any) -> Received:
     return Received.of(send(value, facts, **options))
+
+
+def bundled(value: Reading, facts: OrderFacts = FACTS, **options: Any) -> dict[str, Any]:
+    return bundle(value, facts, **{"made_at": MADE_AT, **options})
+
+
+def resources(made: dict[str, Any], kind: str) -> list[dict[str, Any]]:
+    return [entry["resource"] for entry in made["entry"] if entry["resource"]["resourceType"] == kind]
+
+
+def first_code(concept: dict[str, Any]) -> str:
+    return str(concept["coding"][0]["code"])
+
+
+def component_values(observation: dict[str, Any]) -> dict[str, Any]:
+    """Code → quantity's number, coded value's code, or the plain value of each component."""
+    found = {}
+    for component in observation.get("component", []):
+        (value,) = [part for name, part in component.items() if name.startswith("value")]
+        if isinstance(value, dict):
+            value = value["value"] if "value" in value else first_code(value)
+        found[first_code(component["code"])] = value
+    return found
+
+
+def of_findings(made: dict[str, Any]) -> list[dict[str, Any]]:
+    """Observations of findings, above their threshold or below."""
+    coded = [one for one in resources(made, "Observation") if "valueCodeableConcept" in one]
+    return [one for one in coded if first_code(one["valueCodeableConcept"]) in ("52101004", "no-finding")]
+
+
+def of_heatmaps(made: dict[str, Any]) -> list[dict[str, Any]]:
+    return [one for one in resources(made, "Observation") if first_code(one["code"]) == "130401"]
