@@ -48,7 +48,7 @@ def done(study: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Result,
 def test_a_study_gives_report_json_maps_and_objects(done: tuple[Result, Path]) -> None:
     result, out = done
     assert result.exit_code == 0, result.stderr
-    assert {path.name for path in out.iterdir()} == {"report.html", "reading.json", "evidence.npz", "dicom"}
+    assert {path.name for path in out.iterdir()} == {"report.html", "reading.json", "evidence.npz", "dicom", "insight"}
     document = json.loads((out / "reading.json").read_text(encoding="utf-8"))
     jsonschema.validate(document, SCHEMA)
     assert document["studies"][0]["state"] == "read"

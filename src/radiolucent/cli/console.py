@@ -32,7 +32,7 @@ def exit_code(error: RadiolucentError) -> int:
 
 @contextmanager
 def errors_to_exit() -> Iterator[None]:
-    """Turn an error of the tree into one line on stderr and its exit code; a broken pipe ends quietly."""
+    """Turn an error of the tree or of the system (a full disk) into one line and its exit code; a broken pipe is quiet."""
     try:
         yield
     except RadiolucentError as error:
@@ -41,6 +41,10 @@ def errors_to_exit() -> Iterator[None]:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(OK) from None
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        err.print(f"error: {place}{error.strerror or error}", style="red", markup=False)
+        raise typer.Exit(WRONG_USE) from error
     except KeyboardInterrupt:
         err.print("stopped: nothing was written")
         raise typer.Exit(130) from None

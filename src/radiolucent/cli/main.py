@@ -16,6 +16,7 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "RADIOLUCENT"},
     rich_markup_mode=None,
+    pretty_exceptions_show_locals=False,  # they hold headers, and so patients
 )
 app.command("read")(read.read)
 app.command("demo")(demo.demo)

@@ -20,17 +20,18 @@ def make(
     number: Annotated[int, typer.Option("--number", "-n", min=1, max=10000, help="How many patients.")] = 1,
     prior: Annotated[bool, typer.Option("--prior", help="Also make an earlier study of each patient.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same studies.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="List the folders as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="List the files as JSON.")] = False,
 ) -> None:
     """Write DICOM files and truth.json (masks, centroids in mm)."""
     from radiolucent.phantom.studies import write_studies
 
     wanted = [name.strip() for name in findings.split(",") if name.strip()]
     with errors_to_exit(), progress_bar() as report:
-        folders = write_studies(
+        files = write_studies(
             kind, wanted, number, prior, seed, output, progress=lambda done, total: report(kind, done, total)
         )
     if as_json:
-        print_json([str(folder) for folder in folders])
+        print_json([str(file) for file in files])
     else:
-        out.print(f"{len(folders)} studies in {output}", markup=False)
+        with_prior = ", each with a prior study" if prior else ""
+        out.print(f"{number} studies{with_prior}, {len(files)} files in {output}", markup=False)

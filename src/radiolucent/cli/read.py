@@ -33,10 +33,11 @@ def read(
     ] = False,
     thresholds: Annotated[Path | None, typer.Option(help="The site's operating points (TOML).")] = None,
     profile: Annotated[Path | None, typer.Option(help="What the site may use each finding for (TOML).")] = None,
+    pdf: Annotated[bool, typer.Option("--pdf", help="Also print each insight sheet; needs the 'pdf' extra.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace the output folder if it exists.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="reading.json on stdout, nothing else.")] = False,
 ) -> None:
-    """Read a study and write report.html, reading.json, evidence.npz and dicom/ to a new folder.
+    """Read a study and write report.html, insight/, reading.json, evidence.npz and dicom/ to a new folder.
 
     Ends with 0 where something was read or clearly refused, 1 where nothing could be read, 2 for wrong use.
     """
@@ -63,7 +64,7 @@ def read(
                 options=options,
                 progress=report,
             )
-            document = write_readings(result, output, made_at=datetime.now(UTC), force=force, progress=report)
+            document = write_readings(result, output, made_at=datetime.now(UTC), force=force, pdf=pdf, progress=report)
     if as_json:
         print_json(document)
         return

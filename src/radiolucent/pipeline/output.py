@@ -1,11 +1,11 @@
-"""The output folder: report.html, reading.json, evidence.npz and dicom/, there as a whole or not at all."""
+"""The output folder: report, JSON, maps, insight sheets and DICOM objects, there as a whole or not at all."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -16,23 +16,33 @@ from radiolucent.imaging.study import Study
 from radiolucent.pipeline.pictures import finding_pictures, pictures_by_series, series_pictures, stacks_by_key
 from radiolucent.pipeline.read_path import PathResult, StudyResult
 from radiolucent.pipeline.read_study import SOFTWARE, Progress
+from radiolucent.results.insight_sheet import insight_pdf, render_insight_sheet
 from radiolucent.results.objects import encode_reading
 from radiolucent.results.reading_json import dump, pack_evidence, readings_to_json
-from radiolucent.results.report import StudyFacts, render_report
+from radiolucent.results.report import FindingPicture, StudyFacts, render_report
 
 
-def prepare_folder(folder: Path, *, force: bool) -> None:
+def prepare_folder(folder: Path, *, force: bool, inputs: Sequence[Path] = ()) -> None:
     """Say early what would go wrong late, before anything is read.
+
+    Parameters
+    ----------
+    inputs : what will be read; it must not lie in a folder that gets replaced.
 
     Raises
     ------
     OutputExists
-        If the folder (or a file of that name) is there and `force` isn't given.
+        If the folder (or a file of that name) is there and `force` isn't given, or it can't be replaced.
     SetupError
         If it can't be made there.
     """
     if (folder.exists() or folder.is_symlink()) and not force:
         raise OutputExists(f"{folder} exists: name another folder, or replace it with --force")
+    if folder.is_symlink():
+        raise OutputExists(f"{folder} is a link: name the folder that it points to")
+    for path in inputs:
+        if folder.resolve() in (path.resolve(), *path.resolve().parents):
+            raise OutputExists(f"{folder} holds {path}, which is to be read: name another folder")
     if force and folder.exists() and not _is_ours(folder):
         raise OutputExists(f"{folder} holds no reading.json: it isn't a reading, so --force doesn't replace it")
     try:
@@ -49,6 +59,7 @@ def write_readings(
     *,
     made_at: datetime,
     force: bool = False,
+    pdf: bool = False,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Write everything and let `folder` appear in one step.
@@ -56,6 +67,7 @@ def write_readings(
     Parameters
     ----------
     made_at : goes into every object; the same inputs and the same time give the same bytes.
+    pdf : also print each study's insight sheet to PDF.
 
     Returns
     -------
@@ -67,6 +79,8 @@ def write_readings(
         If the folder is there already and `force` isn't given.
     EncodingError
         If a result can't be written as a valid object; then there is no folder.
+    MissingExtra
+        If `pdf` is wanted and the 'pdf' extra isn't installed.
     """
     prepare_folder(folder, force=force)
     document, maps = readings_to_json(result.readings, problems=result.problems, made_at=made_at, software=SOFTWARE)
@@ -78,7 +92,11 @@ def write_readings(
             if progress:
                 progress("writing", index, len(result.results))
             _write_objects(one, partial / "dicom", made_at=made_at)
-            pictures += list(finding_pictures(one))
+            of_study = list(finding_pictures(one))
+            if one.reading.series:
+                sheet = insight_sheet(one, of_study, limits=result.limits, made_at=made_at)
+                _write_sheet(sheet, partial / "insight" / one.study.study_instance_uid, pdf=pdf)
+            pictures += of_study
             plain_pictures += list(series_pictures(one))
         page = render_report(
             result.readings,
@@ -109,6 +127,31 @@ def study_facts(study: Study, prior: Study | None = None) -> StudyFacts:
     )
 
 
+def insight_sheet(
+    result: StudyResult,
+    pictures: Sequence[FindingPicture],
+    *,
+    limits: Mapping[str, Sequence[str]],
+    made_at: datetime,
+) -> str:
+    """The one page of a study, HTML, with a link to the study in the report beside it."""
+    return render_insight_sheet(
+        result.reading,
+        facts=study_facts(result.study, result.prior_study),
+        pictures=pictures,
+        limits=limits,
+        made_at=made_at,
+        study_url="../report.html",
+    )
+
+
+def _write_sheet(html: str, stem: Path, *, pdf: bool) -> None:
+    stem.parent.mkdir(exist_ok=True)
+    stem.with_name(f"{stem.name}.html").write_text(html, encoding="utf-8")
+    if pdf:
+        stem.with_name(f"{stem.name}.pdf").write_bytes(insight_pdf(html))
+
+
 def _write_objects(result: StudyResult, folder: Path, *, made_at: datetime) -> None:
     objects = encode_reading(
         result.reading,
@@ -134,7 +177,12 @@ def _appearing(folder: Path) -> Iterator[Path]:
         if folder.exists():
             old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
             folder.rename(old / "reading")
-            partial.rename(folder)
+            try:
+                partial.rename(folder)
+            except BaseException:
+                (old / "reading").rename(folder)
+                old.rmdir()
+                raise
             shutil.rmtree(old)
         else:
             partial.rename(folder)

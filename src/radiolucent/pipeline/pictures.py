@@ -36,7 +36,7 @@ def captures(series: SeriesReading, stack: Stack) -> list[Picture]:
                 finding_label=finding_type(finding.name).label,
                 engine_label=series.engine.label,
             )
-            pictures.append(Picture(finding=finding.name, frame=frame, pixels=pixels))
+            pictures.append(Picture(finding=finding.name, frame=frame, pixels=pixels, engine=series.engine.label))
     return pictures
 
 
@@ -166,6 +166,9 @@ def _parallel(plane: object, before: SeriesReading) -> bool:
 
 
 def pictures_by_series(study: Study, series: Sequence[SeriesReading]) -> dict[str, list[Picture]]:
-    """`captures` of every series, by its key."""
+    """`captures` of every series, by its key; a series that several engines read has the pictures of all."""
     stacks = stacks_by_key(study)
-    return {one.key: captures(one, stacks[one.key]) for one in series}
+    found: dict[str, list[Picture]] = {}
+    for one in series:
+        found.setdefault(one.key, []).extend(captures(one, stacks[one.key]))
+    return found

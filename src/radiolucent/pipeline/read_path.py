@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from radiolucent.engines.registry import Bundle, find_bundle, installed_bundles, load_bundle, newest
@@ -13,6 +13,7 @@ from radiolucent.findings.judgement import judge
 from radiolucent.findings.profile import apply
 from radiolucent.findings.reading import Reading
 from radiolucent.imaging.body import Box, body_box
+from radiolucent.imaging.header import text
 from radiolucent.imaging.loading import load
 from radiolucent.imaging.quality import age_years
 from radiolucent.imaging.study import Problem, Study
@@ -31,10 +32,11 @@ class StudyResult:
 
 @dataclass(frozen=True, kw_only=True)
 class PathResult:
-    """What was read under one path."""
+    """What was read under one path; `limits` says of each engine, by ``name@version``, what it can't do."""
 
     results: tuple[StudyResult, ...]
     problems: tuple[Problem, ...]
+    limits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def readings(self) -> tuple[Reading, ...]:
@@ -82,6 +84,8 @@ def read_path(
     for study in loaded.studies:
         earlier_study = _prior_of(study, earlier.studies) if earlier else None
         reading = read_study(study, engines, options=options, progress=progress)
+        if earlier and earlier_study is None:
+            reading = replace(reading, problems=(*reading.problems, _no_prior(study)))
         prior_reading = read_study(earlier_study, engines, options=options) if earlier_study else None
         judged = judge(
             reading,
@@ -99,7 +103,11 @@ def read_path(
         tuple(replace(problem, reason=f"prior: {problem.reason}") for problem in earlier.problems) if earlier else ()
     )
     problems = loaded.problems + of_prior
-    return PathResult(results=tuple(results), problems=problems)
+    return PathResult(
+        results=tuple(results),
+        problems=problems,
+        limits={engine.bundle.manifest.label: tuple(engine.bundle.manifest.scope.limits) for engine in engines},
+    )
 
 
 def _body_boxes(study: Study, reading: Reading) -> dict[str, Box]:
@@ -109,15 +117,26 @@ def _body_boxes(study: Study, reading: Reading) -> dict[str, Box]:
 
 
 def _prior_of(study: Study, candidates: Sequence[Study]) -> Study | None:
-    """The latest other study of the same patient; the only one where neither side names a patient."""
-    patient = str(study.header.get("PatientID", "") or "")
+    """The latest other study of the same patient that isn't later; the only one where neither side names a patient."""
+    patient, date = text(study.header, "PatientID"), text(study.header, "StudyDate")
     others = [
         other
         for other in candidates
         if other.study_instance_uid != study.study_instance_uid
-        and str(other.header.get("PatientID", "") or "") == patient
+        and text(other.header, "PatientID") == patient
+        and not (date and text(other.header, "StudyDate") > date)
     ]
-    return max(others, key=lambda other: str(other.header.get("StudyDate", "") or ""), default=None)
+    if not patient and len(others) > 1:
+        return None
+    return max(others, key=lambda other: (text(other.header, "StudyDate"), other.study_instance_uid), default=None)
+
+
+def _no_prior(study: Study) -> Problem:
+    return Problem(
+        code="prior-not-used",
+        reason="no comparison: what was given as prior holds no other study of this patient that is earlier",
+        study_instance_uid=study.study_instance_uid,
+    )
 
 
 def read(path: str | Path, *, prior: str | Path | None = None, engines: Sequence[str] = ()) -> Reading:

@@ -38,7 +38,7 @@ from radiolucent.findings.taxonomy import finding_type
 from radiolucent.imaging.body import image_left, midline_mm
 from radiolucent.imaging.geometry import PixelRecord
 from radiolucent.imaging.heatmap import Heatmap
-from radiolucent.imaging.study import Stack, Study
+from radiolucent.imaging.study import Problem, Stack, Study
 from radiolucent.ingest.eligibility import refusals
 
 SOFTWARE = f"radiolucent {__version__}"
@@ -98,6 +98,7 @@ def read_study(
     options = options or Options()
     read: list[SeriesReading] = []
     unread: list[UnreadSeries] = []
+    failed: list[Problem] = []
     for index, stack in enumerate(study.stacks):
         if progress:
             progress(series_name(stack), index, len(study.stacks))
@@ -115,7 +116,9 @@ def read_study(
                 break
             except EngineError as error:
                 refused.append(Refusal(code="engine-failed", reason=str(error), engine=engine.bundle.manifest.label))
-        if not was_read:
+        if was_read:
+            failed += [_failure(stack, refusal) for refusal in refused if refusal.code == "engine-failed"]
+        else:
             unread.append(_unread(stack, refused, engines))
     if progress:
         progress("", len(study.stacks), len(study.stacks))
@@ -123,7 +126,7 @@ def read_study(
         study_instance_uid=study.study_instance_uid,
         series=tuple(read),
         unread=tuple(unread),
-        problems=study.problems,
+        problems=(*study.problems, *failed),
         software=SOFTWARE,
     )
 
@@ -278,6 +281,16 @@ def _unread(stack: Stack, refused: Sequence[Refusal], engines: Sequence[Engine])
         description=series_name(stack),
         frames=len(stack.frames),
         refusals=tuple(refused),
+    )
+
+
+def _failure(stack: Stack, refusal: Refusal) -> Problem:
+    """An engine that failed on a series that another one read: its findings are missing, so it must be said."""
+    return Problem(
+        code=refusal.code,
+        reason=f"{series_name(stack)}: {refusal.engine} failed on this series: {refusal.reason}",
+        study_instance_uid=stack.study_instance_uid,
+        series_instance_uid=stack.series_instance_uid,
     )
 
 

@@ -26,7 +26,7 @@ def result(tmp_path: Path, bright_spots: Callable[..., Any]) -> PathResult:
 def test_the_folder_holds_report_json_maps_and_objects(result: PathResult, tmp_path: Path) -> None:
     document = write_readings(result, tmp_path / "out", made_at=MADE_AT)
     names = {path.name for path in (tmp_path / "out").iterdir()}
-    assert names == {"report.html", "reading.json", "evidence.npz", "dicom"}
+    assert names == {"report.html", "reading.json", "evidence.npz", "dicom", "insight"}
     assert (tmp_path / "out" / "reading.json").read_text(encoding="utf-8") == dump(document)
     assert list((tmp_path / "out" / "dicom").rglob("*.dcm"))
     assert [path for path in tmp_path.iterdir() if path.name.startswith(".")] == []
