@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,21 +62,23 @@ def bootstrap(
     ------
     Efron & Tibshirani, An Introduction to the Bootstrap, 1993, chapters 8 and 13.
     """
-    names = np.array(range(cases) if groups is None else groups)
+    names = tuple(str(index) for index in range(cases)) if groups is None else tuple(groups)
     if cases < 1 or len(names) != cases:
         raise ValueError(f"{cases} cases and {len(names)} groups")
-    _, inverse = np.unique(names, return_inverse=True)
-    members = [np.flatnonzero(inverse == group) for group in range(int(inverse.max()) + 1)]
-    random = np.random.default_rng(seed)
-    values = np.array(
-        [
-            measure(np.concatenate([members[group] for group in random.integers(len(members), size=len(members))]))
-            for _ in range(draws)
-        ]
-    )
+    values = np.array([measure(index) for index in _resampled(names, draws, seed)])
     value = measure(np.arange(cases))
     finite = values[~np.isnan(values)]
     if np.isnan(value) or len(finite) == 0:
         return Figure(value=float("nan"), low=float("nan"), high=float("nan"), n=n if n is not None else cases)
     low, high = np.quantile(finite, [0.025, 0.975], method="nearest")
     return Figure(value=float(value), low=float(low), high=float(high), n=n if n is not None else cases)
+
+
+@lru_cache(maxsize=8)
+def _resampled(names: tuple[str, ...], draws: int, seed: int) -> tuple[Index, ...]:
+    """Case indices of each draw; kept, since every figure of one report is drawn alike."""
+    _, inverse = np.unique(np.array(names), return_inverse=True)
+    members = [np.flatnonzero(inverse == group) for group in range(int(inverse.max()) + 1)]
+    random = np.random.default_rng(seed)
+    picks = random.integers(len(members), size=(draws, len(members)))
+    return tuple(np.concatenate([members[group] for group in pick]) for pick in picks)

@@ -40,7 +40,7 @@ class Plan:
     weights : release this checkpoint (made on another machine, say) instead of fitting.
     pack : read the images from this file instead of preprocessing the folders again.
     volumes : folder of whole series that the card also reports on; never trained on.
-    ablation : what `compare_supervision` gave, for the card.
+    ablation : what `training.ablation.compare_supervision` gave, for the card.
     """
 
     epochs: int | None = None

@@ -1,0 +1,79 @@
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="needs the torch extra: make torch")
+
+from PIL import Image as Pillow
+
+from radiolucent.engines.bundle import load_bundle
+from radiolucent.errors import OutputExists, SetupError
+from radiolucent.training.__main__ import main
+from radiolucent.training.engine import Plan, default_command, make_pack, train
+from radiolucent.training.fit import load_checkpoint
+
+KINDS = ("glioma", "meningioma", "pituitary")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("set")
+    (home / "images").mkdir()
+    random = np.random.default_rng(0)
+    with (home / "labels.csv").open("w", newline="", encoding="utf-8") as stream:
+        table = csv.writer(stream)
+        table.writerow(["file", "split", "class", "block", "polygon_xy"])
+        for index in range(9):
+            picture = random.integers(0, 4, size=(128, 128)).astype(np.uint8)
+            picture[20:110, 30:100] = 80
+            picture[50:60, 60:70] = (120, 160, 230)[index % 3]
+            Pillow.fromarray(picture).save(home / "images" / f"{index}.png")
+            square = [[60, 50], [69, 50], [69, 59], [60, 59]]
+            split = "val" if index >= 6 else "train"
+            table.writerow([f"{index}.png", split, KINDS[index % 3], index, json.dumps(square)])
+    return home
+
+
+def test_one_call_makes_a_bundle_whose_card_quotes_its_figures(folder: Path, tmp_path: Path) -> None:
+    told: set[str] = set()
+    plan = Plan(epochs=1, seed=2)
+    out = train(
+        "brain-mri", [folder], tmp_path / "b", plan=plan, report=lambda what, done, total: told.add(what.split(",")[0])
+    )
+    bundle = load_bundle(out)
+    card = (out / "card.md").read_text(encoding="utf-8")
+    assert told == {"preparing", "fitting", "measuring"}
+    assert bundle.manifest.training is not None
+    assert bundle.manifest.training.command == default_command("brain-mri", plan)
+    assert "Not for clinical use" in card
+    assert "| Accuracy | all |" in card
+    assert "n = 3" in card
+    assert sum(file.stat().st_size for file in out.iterdir()) < 12 * 2**20
+    assert (tmp_path / "b.work" / "checkpoint.pt").is_file()
+
+
+def test_a_pack_is_fitted_by_the_program_for_bare_machines(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_pack("brain-mri", [folder], file=tmp_path / "set.pack")
+    main([str(tmp_path / "set.pack"), str(tmp_path / "away"), "--epochs", "1", "--batch", "2"])
+    assert load_checkpoint(tmp_path / "away" / "checkpoint.pt")["epoch"] == 1
+    assert "epoch 1 of 1" in capsys.readouterr().out
+
+
+def test_an_engine_without_data_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match="no folder to train on"):
+        train("brain-mri", [], tmp_path / "b")
+
+
+def test_a_bundle_that_is_there_is_refused_before_any_work(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(OutputExists):
+        train("brain-mri", [folder], tmp_path)
+
+
+def test_the_command_repeats_the_plan() -> None:
+    command = default_command("brain-mri", Plan(epochs=5, seed=3, phantoms=8, evidence_supervision=False))
+    assert command.endswith("--epochs 5 --seed 3 --phantoms 8 --no-evidence-supervision")
