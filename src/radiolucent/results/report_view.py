@@ -189,6 +189,8 @@ def _series(
 
 def completeness_words(check: Completeness) -> str:
     """Whether the stored map gives the score back, in a sentence; only mean pooling adds up."""
+    if check.pooling == "gradient" and check.holds:
+        return "The stored map is of first order: it shows where the score is sensitive and doesn't add up to it."
     verb = "adds up to" if check.pooling == "mean" else "gives back"
     figures = f"largest difference {check.largest_difference:.1g} logits, limit {check.tolerance:.0e}"
     if check.holds:
