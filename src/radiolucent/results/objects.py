@@ -138,6 +138,8 @@ def _is_located(finding: Finding | None) -> bool:
 
 
 def _find(series: SeriesReading, picture: Picture) -> Finding | None:
+    if picture.engine and picture.engine != series.engine.label:
+        return None
     return next((finding for finding in series.findings if finding.name == picture.finding), None)
 
 

@@ -37,11 +37,13 @@ class Picture:
     finding : name of the finding that is drawn.
     frame : index of the source frame.
     pixels : uint8 ``(rows, columns, 3)``, RGB.
+    engine : label of the engine whose map is drawn; empty where only one read the series.
     """
 
     finding: str
     frame: int
     pixels: NDArray[np.uint8]
+    engine: str = ""
 
 
 def encode_secondary_capture(
