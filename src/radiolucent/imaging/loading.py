@@ -201,7 +201,8 @@ def _of_one_patient(instances: list[Instance]) -> tuple[list[Instance], list[Pro
     for instance in instances:
         header = instance.header
         patient = text(header, "PatientID")
-        if not patient or patient == patients[text(header, "StudyInstanceUID")].most_common(1)[0][0]:
+        counts = patients[text(header, "StudyInstanceUID")]
+        if not patient or patient == min(counts, key=lambda other: (-counts[other], other)):
             kept.append(instance)
         else:
             error = fault("patient-mismatch", "is another than in the rest of the study", instance.source, "PatientID")
@@ -215,7 +216,7 @@ def _group(instances: list[Instance], problems: list[Problem]) -> Loaded:
         header = instance.header
         by_study[str(header.StudyInstanceUID)][str(header.SeriesInstanceUID)].append(instance)
     studies = []
-    for uid, by_series in by_study.items():
+    for uid, by_series in sorted(by_study.items()):
         own = [problem for problem in problems if problem.study_instance_uid == uid]
         stacks: list[Stack] = []
         for series in sorted(by_series.values(), key=_series_order):
