@@ -32,7 +32,7 @@ def exit_code(error: RadiolucentError) -> int:
 
 @contextmanager
 def errors_to_exit() -> Iterator[None]:
-    """Turn an error of the tree or of the system (a full disk) into one line and its exit code; a broken pipe is quiet."""
+    """Turn an error, ours or the system's (a full disk), into one line and an exit code; a broken pipe ends quietly."""
     try:
         yield
     except RadiolucentError as error:

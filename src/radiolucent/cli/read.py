@@ -49,7 +49,7 @@ def read(
     from radiolucent.pipeline.read_study import Options
 
     with errors_to_exit():
-        prepare_folder(output, force=force)
+        prepare_folder(output, force=force, inputs=[path, *([prior] if prior else [])])
         options = Options(
             phantom_findings=phantom_findings,
             operating_points=load_operating_points(thresholds) if thresholds else None,

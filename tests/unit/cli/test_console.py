@@ -57,3 +57,10 @@ def test_an_error_that_is_not_ours_is_not_swallowed() -> None:
 def test_json_output_is_one_document(capsys: pytest.CaptureFixture[str]) -> None:
     print_json({"finding": "Hämorrhagie", "values": [1.5, None]})
     assert json.loads(capsys.readouterr().out) == {"finding": "Hämorrhagie", "values": [1.5, None]}
+
+
+def test_a_full_disk_is_one_line_and_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit) as stop, errors_to_exit():
+        raise OSError(28, "No space left on device", "out/report.html")
+    assert stop.value.exit_code == 2
+    assert capsys.readouterr().err.splitlines() == ["error: out/report.html: No space left on device"]

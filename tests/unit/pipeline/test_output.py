@@ -90,3 +90,37 @@ def test_a_folder_that_cannot_be_made_is_said_before_anything_is_read(tmp_path: 
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(SetupError, match="can't be made"):
         prepare_folder(tmp_path / "file" / "deeper" / "out", force=False)
+
+
+def test_a_folder_that_holds_what_is_read_is_never_replaced(result: PathResult, tmp_path: Path) -> None:
+    write_readings(result, tmp_path / "out", made_at=MADE_AT)
+    for path in (tmp_path / "out", tmp_path / "out" / "dicom"):
+        with pytest.raises(OutputExists, match="to be read"):
+            prepare_folder(tmp_path / "out", force=True, inputs=[path])
+
+
+def test_a_link_is_not_replaced(result: PathResult, tmp_path: Path) -> None:
+    write_readings(result, tmp_path / "out", made_at=MADE_AT)
+    for name, target in {"link": "out", "broken": "nowhere"}.items():
+        (tmp_path / name).symlink_to(tmp_path / target)
+        with pytest.raises(OutputExists, match="is a link"):
+            prepare_folder(tmp_path / name, force=True)
+
+
+def test_an_earlier_reading_comes_back_where_the_new_one_cannot_take_its_place(
+    result: PathResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_readings(result, tmp_path / "out", made_at=MADE_AT)
+    (tmp_path / "out" / "mine.txt").write_text("old", encoding="utf-8")
+    rename = Path.rename
+
+    def refuse(self: Path, target: Path) -> Path:
+        if target == tmp_path / "out" and self.name != "reading":
+            raise OSError(5, "Input/output error")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(OSError, match="Input/output"):
+        write_readings(result, tmp_path / "out", made_at=MADE_AT, force=True)
+    assert (tmp_path / "out" / "mine.txt").read_text(encoding="utf-8") == "old"
+    assert [path for path in tmp_path.iterdir() if path.name.startswith(".")] == []
