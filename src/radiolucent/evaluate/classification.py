@@ -76,8 +76,8 @@ def calibration_error(probabilities: Scores, truth: Truth, bins: int = 10) -> fl
 
 
 def choose_threshold(probabilities: Scores, truth: Truth, least_sensitivity: float = 0.90) -> float:
-    """The probability from which a case counts as positive: the largest sensitivity + specificity among all
-    thresholds whose sensitivity is at least `least_sensitivity`; of equal ones the middle of the gap.
+    """The probability from which a case counts as positive: the highest threshold whose sensitivity is at least
+    `least_sensitivity`, moved to the middle of the gap below it. It is the most specific one that still finds so many.
 
     Raises
     ------
@@ -89,9 +89,6 @@ def choose_threshold(probabilities: Scores, truth: Truth, least_sensitivity: flo
     levels = np.unique(np.asarray(probabilities, dtype=np.float64))
     called = probabilities[None, :] >= levels[:, None]
     sens = called[:, truth].mean(axis=1)
-    spec = 1 - called[:, ~truth].mean(axis=1)
-    allowed = sens >= least_sensitivity
-    total = np.where(allowed, sens + spec, -np.inf)
-    best = int(np.flatnonzero(total == total.max())[-1])
+    best = int(np.flatnonzero(sens >= least_sensitivity)[-1])
     below = levels[best - 1] if best > 0 else 0.0
     return float((levels[best] + below) / 2)

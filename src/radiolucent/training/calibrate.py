@@ -11,8 +11,8 @@ from radiolucent.evaluate.classification import choose_threshold, sensitivity, s
 
 LEAST_SENSITIVITY = 0.90
 RULE = (
-    "largest sensitivity + specificity among all thresholds with sensitivity ≥ 0.90 on the calibration cases; "
-    "the middle of the gap between scores"
+    "the highest threshold with sensitivity ≥ 0.90 on the calibration cases (single slices), moved to the middle of "
+    "the gap below it"
 )
 
 
