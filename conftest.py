@@ -19,9 +19,8 @@ import pytest
 
 _ROOT = Path(__file__).parent
 
-_WAY_TO_GET = {
-    package: "make torch" for package in ("torch", "onnx", "onnxscript", "captum", "sklearn", "pytorch_grad_cam")
-}
+_TORCH_EXTRA = ("torch", "onnx", "onnxscript", "captum", "sklearn", "pytorch_grad_cam", "cv2")
+_TORCH, _IMAGES = "needs torch: make torch", "needs real images: set RADIOLUCENT_DATA to their folder"
 # these import torch when they are loaded: their examples are collected only where it is installed
 _NEED_TORCH = (
     "src/radiolucent/engines/network.py",
@@ -34,13 +33,13 @@ _NOT_IMPORTED = re.compile(r"No module named '(\w+)|could not import '(\w+)")
 
 
 def skip_reason(longrepr: object) -> str:
-    """The reason in a report's `longrepr`, in one form: ``needs WHAT: HOW`` where an optional package is missing."""
+    """The reason in a report's `longrepr`; all that miss the torch extra, or real images, in one form each."""
     text = str(longrepr[2]) if isinstance(longrepr, tuple) else str(longrepr)
     missing = _NOT_IMPORTED.search(text)
     package = (missing.group(1) or missing.group(2)) if missing else ""
-    if package in _WAY_TO_GET:
-        return f"needs {package}: {_WAY_TO_GET[package]}"
-    return text.removeprefix("Skipped: ").strip()
+    if package in _TORCH_EXTRA or "make torch" in text:
+        return _TORCH
+    return _IMAGES if "RADIOLUCENT_DATA" in text else text.removeprefix("Skipped: ").strip()
 
 
 def must_not_be_skipped(reason: str) -> bool:

@@ -67,4 +67,4 @@ def test_missing_real_images_fail_only_where_their_folder_is_named(tmp_path: Pat
 def test_a_module_that_imports_an_absent_optional_package_is_skipped(tmp_path: Path) -> None:
     code, output = _run(tmp_path, IMPORTS_ONNXSCRIPT)
     assert code in (0, 5), output
-    assert "1  needs onnxscript: make torch" in output
+    assert "1  needs torch: make torch" in output
