@@ -17,8 +17,19 @@ from radiolucent.errors import RadiolucentError, SetupError
 
 OK, PROBLEM, WRONG_USE = 0, 1, 2
 
-out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+_CONTROLS = {code: "?" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
+
+
+class _Harmless(Console):
+    """A console on which what a sender named (a file, a series) can't steer the terminal."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        plain = [item.translate(_CONTROLS) if isinstance(item, str) else item for item in objects]
+        super().print(*plain, **options)
+
+
+out = _Harmless(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160)
+err = _Harmless(stderr=True, highlight=False, soft_wrap=True)
 
 
 def exit_code(error: RadiolucentError) -> int:

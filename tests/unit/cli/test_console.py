@@ -64,3 +64,9 @@ def test_a_full_disk_is_one_line_and_wrong_use(capsys: pytest.CaptureFixture[str
         raise OSError(28, "No space left on device", "out/report.html")
     assert stop.value.exit_code == 2
     assert capsys.readouterr().err.splitlines() == ["error: out/report.html: No space left on device"]
+
+
+def test_a_name_from_outside_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit), errors_to_exit():
+        raise SenderError("a\x1b[31m\x9bb.dcm: not read")
+    assert capsys.readouterr().err == "error: a?[31m?b.dcm: not read\n"
