@@ -80,8 +80,10 @@ def pytest_make_collect_report(
 ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
     """Skip a module that needs an absent optional package; then judge it as any other skip."""
     report = yield
-    if report.outcome == "failed" and skip_reason(report.longrepr).startswith("needs "):
-        report.outcome, report.longrepr = "skipped", (collector.nodeid, 0, skip_reason(report.longrepr))
+    last = str(report.longrepr).strip().rpartition("\n")[2]
+    missing = _NOT_IMPORTED.search(last)
+    if report.outcome == "failed" and missing and missing.group(1) in _TORCH_EXTRA:
+        report.outcome, report.longrepr = "skipped", (collector.nodeid, 0, _TORCH)
     _judge(report)
     return report
 

@@ -68,3 +68,9 @@ def test_a_module_that_imports_an_absent_optional_package_is_skipped(tmp_path: P
     code, output = _run(tmp_path, IMPORTS_ONNXSCRIPT)
     assert code in (0, 5), output
     assert "1  needs torch: make torch" in output
+
+
+@pytest.mark.parametrize("line", ["import numpy.not_there", "raise RuntimeError('run make torch')"])
+def test_a_module_that_is_broken_for_another_reason_fails(tmp_path: Path, line: str) -> None:
+    code, output = _run(tmp_path, f"{line}\ndef test_it():\n    pass\n")
+    assert code == 2, output
