@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from radiolucent.errors import SetupError
 
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
