@@ -26,12 +26,14 @@ from radiolucent.findings.priors import learn_prior
 from radiolucent.imaging.body import body_box
 from radiolucent.training.augment import mirror_half
 from radiolucent.training.calibrate import RULE, choose_point, fit_scaling
-from radiolucent.training.fit import cell_cover, cover_of, predict
+from radiolucent.training.fit import cover_of, predict
 from radiolucent.training.pack import Pack
 from radiolucent.training.recipes import EngineRecipe
 from radiolucent.training.scope import Scope
 
 _OPSET = 18
+# a network that sees nothing yet still needs a scale above 0
+_SMALLEST_SCALE = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,16 +198,17 @@ def with_emptied(pack: Pack) -> Pack:
     return replace(pack, **both)
 
 
-def display_scales(network: EvidenceNet, recipe: EngineRecipe, validation: Pack) -> dict[str, float]:
-    """Finding → 99.9th percentile of its evidence inside validation outlines, logit units."""
+def display_scales(network: torch.nn.Module, recipe: EngineRecipe, validation: Pack) -> dict[str, float]:
+    """Finding → 99.9th percentile of its evidence over all cells of all validation images, logit units.
+
+    Most cells hold nothing, so this is well inside the range of evidence on a finding: a typical one reaches the
+    scale's end, and the floor (a share of the scale) stays near the level at which a cell is as likely as not.
+    """
     _, evidence = predict(network, validation, recipe.size)
-    cover = cell_cover(validation, recipe.size, evidence.shape[-1])
-    scales = {}
-    for index, name in enumerate(recipe.findings):
-        inside = evidence[:, index][cover[:, index] > 0.5]
-        value = float(np.percentile(inside, 99.9)) if len(inside) else float(np.percentile(evidence[:, index], 99.9))
-        scales[name] = max(value, 0.1)
-    return scales
+    return {
+        name: max(float(np.percentile(evidence[:, index], 99.9)), _SMALLEST_SCALE)
+        for index, name in enumerate(recipe.findings)
+    }
 
 
 def learn_priors(recipe: EngineRecipe, rows: Sequence[Row]) -> dict[str, NDArray[np.float32]]:

@@ -16,7 +16,7 @@ from radiolucent.errors import OutputExists
 from radiolucent.evaluate.layouts import Row
 from radiolucent.training.pack import Pack
 from radiolucent.training.recipes import EngineRecipe
-from radiolucent.training.release import Origin, release, to_toml, with_emptied
+from radiolucent.training.release import Origin, display_scales, release, to_toml, with_emptied
 from radiolucent.training.scope import find_scope
 
 ORIGIN = Origin(command="radiolucent train brain-mri", seed=3, epochs=1)
@@ -119,6 +119,25 @@ def test_emptied_images_have_no_finding_and_no_label(small_pack: Pack) -> None:
     assert len(added) > 0
     assert 0 == added.labels.sum() == added.outlines.sum()
     assert added.images.max() <= 70
+
+
+class Ramp(torch.nn.Module):
+    """Evidence that runs from 0 to 1000 over the cells of each image; none at all for the last finding."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        ramp = torch.linspace(0, 1000, 64).reshape(1, 1, 8, 8).expand(len(images), 2, 8, 8)
+        evidence = torch.cat([ramp, torch.full((len(images), 1, 8, 8), -5.0)], dim=1)
+        return evidence.amax(dim=(2, 3)), evidence
+
+
+def test_a_scale_ends_where_one_cell_in_a_thousand_lies_above(small_pack: Pack, small_recipe: EngineRecipe) -> None:
+    scales = display_scales(Ramp(), small_recipe, small_pack)
+    assert scales["glioma"] == pytest.approx(1000, rel=0.01)
+    assert scales["pituitary-tumour"] == 0.1
 
 
 def test_heads_without_a_midline_give_no_emptied_images(small_pack: Pack) -> None:
