@@ -152,7 +152,9 @@ def four_threads(rounds: int) -> Section:
         ended = [outcome for outcome in every if not outcome.died]
         calls = sum(outcome.calls for outcome in ended)
         counts = (f"{sum(outcome.wrong for outcome in ended)} of {calls}", f"{sum(o.raised for o in ended)} of {calls}")
-        rows.append((way, *counts, f"{len(every) - len(ended)} of {len(every)}"))
+        how = sorted({outcome.died for outcome in every if outcome.died})
+        died = f"{len(every) - len(ended)} of {len(every)}" + (f" ({'; '.join(how)})" if how else "")
+        rows.append((way, *counts, died))
     words = (
         "Four threads share one small network and one explainer; each map is compared with the one made alone. Wrong "
         "and raised are counted in the processes that came to their end."

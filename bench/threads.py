@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import threading
@@ -37,7 +38,7 @@ def measure(way: str, *, threads: int = 4, calls: int = 25) -> Outcome:
         return Outcome(threads=threads, calls=threads * calls, wrong=0, raised=0, died="did not end in 240 s")
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or [""])[-1]
-        how = f"exit status {done.returncode}: {last}"
+        how = signal.Signals(-done.returncode).name if done.returncode < 0 else f"exit {done.returncode}: {last}"
         return Outcome(threads=threads, calls=threads * calls, wrong=0, raised=0, died=how)
     return Outcome(**json.loads(done.stdout.splitlines()[-1]))
 
