@@ -10,6 +10,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from radiolucent.findings.hierarchy import ranked
 from radiolucent.findings.location import full_place, short_place
 from radiolucent.findings.narrative import Narrative, write
 from radiolucent.findings.phrases import phrases
@@ -132,8 +133,9 @@ def day(value: str) -> str:
 def study_view(reading: Reading, facts: StudyFacts, album: Album, *, number: int) -> dict[str, Any]:
     """One study, as ``report.html.j2`` shows it."""
     narrative = write(reading) if reading.series else None
+    order = {id(entry.finding): entry.rank for entry in ranked(reading)}
     series = [
-        _series(one, album, facts, narrative, anchor=f"finding-{number}-{index}")
+        _series(one, album, facts, narrative, order, anchor=f"finding-{number}-{index}")
         for index, one in enumerate(reading.series, start=1)
     ]
     positives = [finding for one in series for finding in one["positives"]]
@@ -168,8 +170,15 @@ def _facts(reading: Reading, facts: StudyFacts) -> list[tuple[str, str]]:
 
 
 def _series(
-    series: SeriesReading, album: Album, facts: StudyFacts, narrative: Narrative | None, *, anchor: str
+    series: SeriesReading,
+    album: Album,
+    facts: StudyFacts,
+    narrative: Narrative | None,
+    order: Mapping[int, int],
+    *,
+    anchor: str,
 ) -> dict[str, Any]:
+    positives = sorted(series.positives, key=lambda finding: order[id(finding)])
     picture = album.series.get(series.key) or album.series.get(series.series_instance_uid)
     return {
         "description": series.description,
@@ -182,7 +191,7 @@ def _series(
         "completeness": completeness_words(series.completeness),
         "notes": series.notes,
         "picture": picture and {"image": data_uri(picture.image_png), "place": _place(series, picture.frame)},
-        "positives": [_positive(finding, series, album, facts, narrative, anchor) for finding in series.positives],
+        "positives": [_positive(finding, series, album, facts, narrative, anchor) for finding in positives],
         "below": [_common(finding) for finding in series.findings if not finding.positive],
     }
 

@@ -123,6 +123,18 @@ def test_the_most_urgent_finding_stands_first_in_the_summary() -> None:
     assert 'level-2">2 urgent' in summary
 
 
+def test_the_most_urgent_finding_of_a_series_is_shown_first_whatever_its_score() -> None:
+    later = finding(urgency=Graded(level="3 soon", reasons=("r",), table_version="t"), probability=0.99)
+    first = replace(
+        finding(name="meningioma"),
+        urgency=Graded(level="1 critical", reasons=("r",), table_version="t"),
+        probability=0.6,
+    )
+    html = page(reading(series(later, first)))
+    articles = re.findall(r'<article id="[^"]*" aria-label="([^"]*)"', html)
+    assert articles == ["Meningioma", "Glioma"]
+
+
 def test_a_picture_of_another_stack_is_never_shown_under_a_finding() -> None:
     second = series(finding(), part=2)
     words = text_of(page(reading(second)))
