@@ -48,8 +48,9 @@ SCOPES: dict[str, Scope] = {
             ),
             splits=(
                 "Contiguous blocks of image numbers with neighbours dropped between them, a proxy for patients: the "
-                "set has no patient numbers, so a patient may still stand on both sides. Validation chose nothing but "
-                "calibration, operating points and display scales."
+                "set has no patient numbers, so a patient may still stand on both sides. Validation chose "
+                "calibration, operating points and display scales, and was looked at when the schedule was lengthened; "
+                "the weights are those after the last epoch, not the best ones seen."
             ),
             shortcuts=(
                 "Every training image holds one tumour: absence is learned from cells outside the outlines, from heads "
