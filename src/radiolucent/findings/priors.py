@@ -52,10 +52,6 @@ def agreement(heatmap: Heatmap, prior: Prior, box: Box, *, threshold: float = 0.
     ------
     ValueError
         If the prior isn't 2-D or 3-D or the box is empty.
-
-    Source
-    ------
-    EXPLAIN.md, quality metrics, anatomy: "share of heat inside the body / the prior region".
     """
     if prior.ndim not in (2, 3) or min(prior.shape) < 1:
         raise ValueError(f"prior must be (rows, columns) or (slices, rows, columns), not {prior.shape}")

@@ -34,10 +34,6 @@ def stability(run: Run, image: Images, finding: int, *, grid: tuple[int, int], s
     Returns
     -------
     The smallest over the copies of ``min(map similarity, 1 - difference of the scores)``.
-
-    Source
-    ------
-    EXPLAIN.md, quality metrics, robustness: "stability under small shifts and noise".
     """
     (_, height, width), (rows, columns) = image.shape, grid
     down = max(round(SHIFT_CELLS * height / rows), 1)
