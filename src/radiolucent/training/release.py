@@ -83,7 +83,6 @@ def release(
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".release-") as name:
         folder = Path(name) / out.name
         folder.mkdir()
-        export_graph(network, recipe, folder / "graph.onnx")
         calibration, points = calibrated(network, recipe, validation)
         label = f"{recipe.engine}@{scope.version}"
         _write_json(folder / "calibration.json", {"schema_version": 1, "findings": calibration})
@@ -94,6 +93,7 @@ def release(
         manifest = make_manifest(network, recipe, scope, origin, display_scales(network, recipe, validation))
         (folder / "manifest.toml").write_text(to_toml(manifest), encoding="utf-8")
         np.savez_compressed(folder / "priors.npz", **learn_priors(recipe, rows))  # type: ignore[arg-type]
+        export_graph(network, recipe, folder / "graph.onnx")
         (folder / "card.md").write_text("The card is written last.\n", encoding="utf-8")
         sign(folder)
         verify(load_bundle(folder))

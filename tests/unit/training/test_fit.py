@@ -40,8 +40,8 @@ def test_the_loss_falls_on_a_set_that_can_be_learned(
     small_pack: Pack, small_recipe: EngineRecipe, tmp_path: Path
 ) -> None:
     recipe = replace(small_recipe, learning_rate=5e-3)
-    fitted = fit(small_pack, recipe, tmp_path, epochs=24, device="cpu")
-    assert fitted.history[-1]["loss"] < 0.6 * fitted.history[0]["loss"]
+    fitted = fit(small_pack, recipe, tmp_path, epochs=12, device="cpu")
+    assert fitted.history[-1]["loss"] < 0.75 * fitted.history[0]["loss"]
 
 
 def test_progress_counts_batches_and_gives_figures_after_each_epoch(

@@ -95,19 +95,17 @@ def test_nothing_is_overwritten(
 def test_a_release_that_fails_leaves_nothing_behind(
     a_network: EvidenceNet, small_pack: Pack, small_recipe: EngineRecipe, tmp_path: Path
 ) -> None:
-    def no_card(folder: Path) -> str:
-        raise RuntimeError("no figures")
-
-    with pytest.raises(RuntimeError, match="no figures"):
+    one_kind = small_pack.rows(small_pack.labels[:, 0] == 1)
+    with pytest.raises(ValueError, match="positive and negative"):
         release(
             a_network,
             small_recipe,
             find_scope("brain-mri"),
-            pack=small_pack,
+            pack=one_kind,
             rows=rows_of(tmp_path),
             origin=ORIGIN,
             out=tmp_path / "out" / "brain-mri",
-            card=no_card,
+            card=lambda folder: "",
         )
     assert list((tmp_path / "out").iterdir()) == []
 
