@@ -26,17 +26,17 @@ MIN_SIDE: Final = 32
 """A smaller image can't be read by anybody."""
 MAX_FRAMES: Final = 50_000
 
-# transfer syntax → decoders in order of preference; GDCM comes last where another can read the same, because it hides
-# damage (it returns a grey frame for a broken stream)
+# transfer syntax → decoders in order of preference; GDCM only where no other can read: on a damaged stream it returns a
+# grey frame or ends the whole process (abort in GetBuffer, seen on JPEG 2000 and JPEG-LS)
 _DECODERS: Final[dict[str, tuple[str, ...]]] = {
-    "1.2.840.10008.1.2.4.50": ("pillow", "gdcm"),  # JPEG baseline
+    "1.2.840.10008.1.2.4.50": ("pillow",),  # JPEG baseline
     "1.2.840.10008.1.2.4.51": ("gdcm", "pillow"),  # JPEG extended, 12 bit
     "1.2.840.10008.1.2.4.57": ("gdcm",),  # JPEG lossless, process 14
     "1.2.840.10008.1.2.4.70": ("gdcm",),  # JPEG lossless, first-order prediction
-    "1.2.840.10008.1.2.4.80": ("pyjpegls", "gdcm"),  # JPEG-LS lossless
-    "1.2.840.10008.1.2.4.81": ("pyjpegls", "gdcm"),  # JPEG-LS near-lossless
-    "1.2.840.10008.1.2.4.90": ("pylibjpeg", "gdcm"),  # JPEG 2000 lossless
-    "1.2.840.10008.1.2.4.91": ("pylibjpeg", "gdcm"),  # JPEG 2000
+    "1.2.840.10008.1.2.4.80": ("pyjpegls",),  # JPEG-LS lossless
+    "1.2.840.10008.1.2.4.81": ("pyjpegls",),  # JPEG-LS near-lossless
+    "1.2.840.10008.1.2.4.90": ("pylibjpeg",),  # JPEG 2000 lossless
+    "1.2.840.10008.1.2.4.91": ("pylibjpeg",),  # JPEG 2000
     "1.2.840.10008.1.2.4.201": ("pylibjpeg",),  # HTJ2K lossless
     "1.2.840.10008.1.2.4.202": ("pylibjpeg",),  # HTJ2K lossless, RPCL
     "1.2.840.10008.1.2.4.203": ("pylibjpeg",),  # HTJ2K
