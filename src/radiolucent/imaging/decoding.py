@@ -19,6 +19,7 @@ from pydicom.uid import RLELossless
 from radiolucent.errors import UnreadablePixels
 from radiolucent.imaging.header import BROKEN, frame_count, is_signed, text, whole
 from radiolucent.imaging.instance import Instance
+from radiolucent.imaging.isolated import decode_frame
 
 MAX_FRAME_PIXELS: Final = 2**26
 """Rows × Columns of one frame (67 million): the largest detectors have about 30 million; more is refused."""
@@ -160,6 +161,7 @@ def stored_values(instance: Instance, frame: int) -> NDArray[Any]:
         options.setdefault("planar_configuration", 0)
     if instance.pixel_vr:
         options["pixel_vr"] = instance.pixel_vr
+    encoded = b""
     try:
         with instance.open() as stream:
             stream.seek(instance.offset or 0)
@@ -167,7 +169,7 @@ def stored_values(instance: Instance, frame: int) -> NDArray[Any]:
                 encoded = get_frame(stream, frame, number_of_frames=options["number_of_frames"], **_offsets(options))
                 _check_codestream(instance, encoded)
                 stream.seek(instance.offset or 0)
-            array = _decode(instance, stream, frame, options)
+            array = _decode(instance, stream, frame, options, encoded)
     except UnreadablePixels:
         raise
     except (*BROKEN, RuntimeError, MemoryError, SystemError) as error:
@@ -188,7 +190,7 @@ def _offsets(options: dict[str, Any]) -> dict[str, Any]:
     return {"extended_offsets": options["extended_offsets"]} if "extended_offsets" in options else {}
 
 
-def _decode(instance: Instance, stream: Any, frame: int, options: dict[str, Any]) -> NDArray[Any]:
+def _decode(instance: Instance, stream: Any, frame: int, options: dict[str, Any], encoded: bytes) -> NDArray[Any]:
     decoder = get_decoder(instance.transfer_syntax)
     start = stream.tell()
     failures: list[str] = []
@@ -196,6 +198,8 @@ def _decode(instance: Instance, stream: Any, frame: int, options: dict[str, Any]
     for plugin in plugins:
         stream.seek(start)
         try:
+            if plugin == "gdcm":
+                return decode_frame(encoded, instance.transfer_syntax, options)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 array, _ = decoder.as_array(stream, index=frame, validate=True, decoding_plugin=plugin, **options)
