@@ -9,6 +9,7 @@ import numpy as np
 from radiolucent.explain.overlay import SMALLEST_BURNED_IN, burned_in, overlay, plain, png
 from radiolucent.findings.reading import Finding, Reading, SeriesReading
 from radiolucent.findings.taxonomy import finding_type
+from radiolucent.imaging.geometry import ImagePlane
 from radiolucent.imaging.pixels import display
 from radiolucent.imaging.study import Stack, Study
 from radiolucent.pipeline.read_path import StudyResult
@@ -128,12 +129,28 @@ def _prior_picture(
         return None, None, None, None, "The prior holds no series that the same engine read."
     earlier, before = match
     stack = stacks_by_key(result.prior_study)[before.key]
-    index, linked = _same_place(series, frame, before)
+    index, by_mm = _same_place(series, frame, before)
+    current = stacks_by_key(result.study)[series.key]
     image = png(plain(display(stack, index), place=before.frames[index]))
-    caption = "" if linked else "Approximate link: the frames of reference differ or have no common axis."
+    caption = link_caption(current, stack, by_mm=by_mm)
     if not earlier.positive:
         return image, None, index, len(before.frames), f"{caption} Below threshold on the prior.".strip()
     return image, _overlay(earlier, before, stack, index), index, len(before.frames), caption
+
+
+def link_caption(current: Stack, prior: Stack, *, by_mm: bool) -> str:
+    """How exactly the prior's frame shows the same place: empty where both share a frame of reference.
+
+    Parameters
+    ----------
+    by_mm : the frame was chosen by its distance in mm; else by its share of the stack.
+    """
+    if len(prior.frames) == 1:
+        return ""
+    if not by_mm:
+        return "Approximate link: by fraction of the stack, for want of a common axis."
+    own, other = (str(stack.header.get("FrameOfReferenceUID", "") or "") for stack in (current, prior))
+    return "" if own and own == other else "Approximate link: nearest slice in mm, but the studies aren't registered."
 
 
 def _prior_finding(finding: Finding, series: SeriesReading, prior: Reading) -> tuple[Finding, SeriesReading] | None:
@@ -155,14 +172,14 @@ def _same_place(series: SeriesReading, frame: int, before: SeriesReading) -> tup
     if parallel and np.isfinite(min(distances)):
         return int(np.argmin(distances)), True
     fraction = frame / max(1, len(series.frames) - 1)
-    return round(fraction * (len(before.frames) - 1)), len(before.frames) == 1
+    return round(fraction * (len(before.frames) - 1)), False
 
 
-def _parallel(plane: object, before: SeriesReading) -> bool:
-    first, other = plane, before.frames[0].plane
-    if first is None or other is None:
+def _parallel(plane: ImagePlane | None, before: SeriesReading) -> bool:
+    other = before.frames[0].plane
+    if plane is None or other is None:
         return False
-    return bool(abs(float(np.dot(first.normal, other.normal))) > np.cos(np.radians(10)))  # type: ignore[attr-defined]
+    return bool(abs(float(np.dot(plane.normal, other.normal))) > np.cos(np.radians(10)))
 
 
 def pictures_by_series(study: Study, series: Sequence[SeriesReading]) -> dict[str, list[Picture]]:
