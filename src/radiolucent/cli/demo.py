@@ -34,7 +34,7 @@ def demo(
     else:
         out.print(_table(rows))
         out.print(f"overview: {output / 'index.html'}", markup=False)
-        out.print("Synthetic images: these distances say nothing about patients. Not for clinical use.", style="bold")
+        out.print("Chosen synthetic examples: no word on patients. Not for clinical use.", style="bold")
     wrong = [row.case.name for row in rows if not row.right]
     if wrong and not as_json:
         out.print(f"not read as they were made: {', '.join(wrong)} (see 'found')", style="yellow", markup=False)
