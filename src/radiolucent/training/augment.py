@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from radiolucent.training.recipes import Augmentation
+from radiolucent.training.recipe import Augmentation
 
 # pixels kept free between a cut or mirrored edge and the outline
 _MARGIN = 4.0

@@ -6,8 +6,7 @@ from typing import Any
 
 from radiolucent.engines.bundle import Bundle
 from radiolucent.evaluate.table import markdown, text
-from radiolucent.training.recipes import EngineRecipe
-from radiolucent.training.scope import Scope
+from radiolucent.training.recipe import EngineRecipe, Scope
 
 
 def write_card(

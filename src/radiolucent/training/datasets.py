@@ -15,7 +15,7 @@ from radiolucent.errors import SetupError
 from radiolucent.evaluate.layouts import draw_outlines, folder_rows, read_pixels
 from radiolucent.imaging.geometry import Image
 from radiolucent.training.pack import Pack
-from radiolucent.training.recipes import EngineRecipe
+from radiolucent.training.recipe import EngineRecipe
 
 Report = Callable[[int, int], None]
 

@@ -18,9 +18,9 @@ from radiolucent.training.card import write_card
 from radiolucent.training.datasets import build_pack
 from radiolucent.training.fit import Progress, fit, load_checkpoint
 from radiolucent.training.pack import Pack, join_packs, load_pack, save_pack
-from radiolucent.training.recipes import EngineRecipe, find_recipe
+from radiolucent.training.recipe import EngineRecipe
+from radiolucent.training.recipes import find_recipe, find_scope
 from radiolucent.training.release import Origin, release
-from radiolucent.training.scope import find_scope
 from radiolucent.training.synthetic import synthetic_pack
 
 Report = Callable[[str, int, int], None]

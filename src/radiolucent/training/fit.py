@@ -25,7 +25,7 @@ from radiolucent.errors import SetupError
 from radiolucent.training.augment import augment, centre
 from radiolucent.training.losses import total_loss
 from radiolucent.training.pack import Pack
-from radiolucent.training.recipes import EngineRecipe
+from radiolucent.training.recipe import EngineRecipe
 
 CHECKPOINT = "checkpoint.pt"
 

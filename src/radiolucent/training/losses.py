@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from radiolucent.training.recipes import Loss
+from radiolucent.training.recipe import Loss
 
 
 def image_loss(logits: Tensor, labels: Tensor, *, exclusive: bool) -> Tensor:
@@ -76,7 +76,7 @@ def total_loss(
     weights: Loss,
     exclusive: bool,
 ) -> Tensor:
-    """The recipe's loss; see `training.recipes.Loss`."""
+    """The recipe's loss; see `training.recipe.Loss`."""
     loss = weights.image * image_loss(logits, labels, exclusive=exclusive)
     if weights.evidence > 0 or weights.overlap > 0:
         cells, overlap = cell_losses(evidence, cover, outlined, weights.inside)

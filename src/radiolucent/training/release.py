@@ -28,8 +28,7 @@ from radiolucent.training.augment import mirror_half
 from radiolucent.training.calibrate import RULE, choose_point, fit_scaling
 from radiolucent.training.fit import cover_of, predict
 from radiolucent.training.pack import Pack
-from radiolucent.training.recipes import EngineRecipe
-from radiolucent.training.scope import Scope
+from radiolucent.training.recipe import EngineRecipe, Scope
 
 _OPSET = 18
 # a network that sees nothing yet still needs a scale above 0

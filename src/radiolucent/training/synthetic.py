@@ -16,7 +16,7 @@ from radiolucent.imaging.geometry import Image, PixelRecord
 from radiolucent.phantom import arrays
 from radiolucent.training.datasets import canvas_spec, quantise, symmetry_axis
 from radiolucent.training.pack import Pack
-from radiolucent.training.recipes import EngineRecipe
+from radiolucent.training.recipe import EngineRecipe
 
 # far from the seeds that demos and tests use
 FIRST_SEED = 1_000_000

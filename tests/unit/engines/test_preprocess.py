@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from radiolucent.engines.manifest import InputSpec
-from radiolucent.engines.preprocess import HEAD_LENGTH_MM, prepare
+from radiolucent.engines.preprocess import prepare
+from radiolucent.engines.preprocess.brain_mri import HEAD_LENGTH_MM
 from radiolucent.errors import InvalidBundle
 
 SPEC = InputSpec(recipe="brain-mri", height=192, width=192, spacing_mm=1.25)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from radiolucent.training.pack import Pack
-from radiolucent.training.recipes import EngineRecipe, find_recipe
+from radiolucent.training.recipe import EngineRecipe
+from radiolucent.training.recipes import find_recipe
 
 SIDE = 40
 

@@ -7,7 +7,7 @@ pytest.importorskip("torch", reason="needs the torch extra: make torch")
 import torch
 
 from radiolucent.training.augment import augment, centre, mirror_half
-from radiolucent.training.recipes import Augmentation
+from radiolucent.training.recipe import Augmentation
 
 STILL = Augmentation(
     rotation=0.0,

@@ -14,7 +14,7 @@ import torch
 from radiolucent.errors import SetupError
 from radiolucent.training.fit import Progress, cell_cover, fit, load_checkpoint, measure, predict
 from radiolucent.training.pack import Pack, save_pack
-from radiolucent.training.recipes import EngineRecipe
+from radiolucent.training.recipe import EngineRecipe
 
 
 def weights(network: torch.nn.Module) -> torch.Tensor:

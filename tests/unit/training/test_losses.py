@@ -5,7 +5,7 @@ pytest.importorskip("torch", reason="needs the torch extra: make torch")
 import torch
 
 from radiolucent.training.losses import cell_losses, image_loss, total_loss
-from radiolucent.training.recipes import Loss
+from radiolucent.training.recipe import Loss
 
 
 def test_the_right_logits_cost_less_than_the_wrong_ones() -> None:

@@ -7,8 +7,7 @@ from radiolucent.engines.preprocess import RECIPES as INPUTS
 from radiolucent.errors import SetupError
 from radiolucent.findings.taxonomy import finding_type
 from radiolucent.phantom.studies import KINDS
-from radiolucent.training.recipes import RECIPES, find_recipe
-from radiolucent.training.scope import SCOPES, find_scope
+from radiolucent.training.recipes import RECIPES, SCOPES, find_recipe, find_scope
 
 
 @pytest.mark.parametrize("engine", sorted(RECIPES))

@@ -15,9 +15,9 @@ from radiolucent.engines.runtime import verify
 from radiolucent.errors import OutputExists
 from radiolucent.evaluate.layouts import Row
 from radiolucent.training.pack import Pack
-from radiolucent.training.recipes import EngineRecipe
+from radiolucent.training.recipe import EngineRecipe
+from radiolucent.training.recipes import find_scope
 from radiolucent.training.release import Origin, display_scales, release, to_toml, with_emptied
-from radiolucent.training.scope import find_scope
 
 ORIGIN = Origin(command="radiolucent train brain-mri", seed=3, epochs=1)
 
