@@ -1,11 +1,8 @@
 """Where the evidence of a finding lies: regions, their size, place and side, or EMPTY.
 
-Levels are absolute, in shares of the finding's fixed display scale, so that a faint map never gives a region:
-
-* a region starts where evidence reaches the floor (30 % of the scale), the same edge at which colour starts;
-* its outline, area and centroid are taken at half of its own peak, but never below the floor and never above
-  half of the scale. Half of the peak is what blurs least with the grid's resolution (a width at half maximum);
-  the two bounds keep it absolute.
+Levels are absolute, in shares of the finding's fixed display scale, so that a faint map never gives a region: a region
+is what is connected where evidence reaches the floor (30 % of the scale), the same edge at which colour starts. What is
+outlined and measured is what is coloured.
 """
 
 from __future__ import annotations
@@ -27,8 +24,6 @@ from radiolucent.imaging.study import Frame
 
 Resolution = Literal["grid", "full"]
 
-CONTOUR_SHARE = 0.5
-"""A region's outline lies at this share of its peak (bounded, see above)."""
 SMALLEST_SHARE = 0.05
 """A region with less of the evidence than this is left out: the largest one never is."""
 FOCUS_SHARE = 0.15
@@ -55,7 +50,7 @@ class _Field:
 
 @dataclass(frozen=True, kw_only=True)
 class _Part:
-    """One connected part above its own level: (n, 3) indices of frame, row, column, and their evidence."""
+    """One connected part above the floor: (n, 3) indices of frame, row, column, and their evidence."""
 
     level: float
     cells: NDArray[np.intp]
@@ -179,14 +174,9 @@ def _parts(values: NDArray[np.float32], heatmap: Heatmap, *, volume: bool) -> li
     labels, _ = ndimage.label(values >= np.float32(floor), structure=near)
     found: list[_Part] = []
     for number, box in enumerate(ndimage.find_objects(labels), start=1):
-        own = np.where(labels[box] == number, values[box], np.float32(0))
-        level = max(floor, CONTOUR_SHARE * min(float(own.max()), heatmap.display_scale))
-        cores, cores_count = ndimage.label(own >= np.float32(level), structure=near)
-        start = np.array([edge.start for edge in box])
-        for core in range(1, cores_count + 1):
-            cells = np.argwhere(cores == core)
-            weights = own[tuple(cells.T)].astype(np.float64)
-            found.append(_Part(level=level, cells=cells + start, values=weights))
+        cells = np.argwhere(labels[box] == number)
+        weights = values[box][tuple(cells.T)].astype(np.float64)
+        found.append(_Part(level=floor, cells=cells + np.array([edge.start for edge in box]), values=weights))
     return sorted(found, key=lambda part: -float(part.values.sum()))
 
 

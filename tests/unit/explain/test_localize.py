@@ -127,12 +127,12 @@ def test_moving_the_evidence_by_cells_moves_the_region_by_as_many(shift: tuple[i
     assert after.area_pixels == before.area_pixels
 
 
-def test_the_level_is_half_of_the_peak_between_the_floor_and_half_of_the_scale() -> None:
+def test_the_level_is_the_floor_whatever_the_peak() -> None:
     levels = [
         locate(heatmap(bump(PLAIN, (95.0, 76.0), height=share * SCALE))).contour_level / SCALE
         for share in (0.4, 0.8, 1.0, 2.5)
     ]
-    np.testing.assert_allclose(levels, [0.3, 0.4, 0.5, 0.5], atol=0.03)
+    np.testing.assert_allclose(levels, [0.3, 0.3, 0.3, 0.3], atol=1e-6)
 
 
 def test_more_evidence_never_makes_a_region_smaller_once_it_is_over_the_scale() -> None:
@@ -143,9 +143,9 @@ def test_more_evidence_never_makes_a_region_smaller_once_it_is_over_the_scale() 
     assert all(smaller < larger for smaller, larger in pairwise(areas))
 
 
-def test_sizes_follow_from_the_width_at_half_maximum() -> None:
+def test_sizes_are_those_of_what_is_coloured() -> None:
     found = locate(heatmap(bump(PLAIN, (100.0, 80.0), width_cells=3.0)), resolution="full").regions[0]
-    radius = 3.0 * np.sqrt(2 * np.log(2))  # cells, of 10 x 8 pixels of 0.5 mm
+    radius = 3.0 * np.sqrt(2 * np.log(1 / 0.3))  # cells, of 10 x 8 pixels of 0.5 mm
     assert found.area_mm2 == pytest.approx(np.pi * radius**2 * 80 * 0.25, rel=0.03)
     assert found.extent_mm == pytest.approx((2 * radius * 5, 2 * radius * 4), rel=0.03)
     assert found.volume_ml is None
@@ -186,10 +186,10 @@ def test_two_bumps_are_two_regions_largest_share_first() -> None:
     assert found.regions[0].centroid[0] > 140
 
 
-def test_two_tops_on_one_shoulder_are_split_at_half_of_the_peak() -> None:
-    joined = np.full(GRID, 0.35 * SCALE, dtype=np.float32)
+def test_two_tops_are_two_regions_only_where_the_floor_lies_between_them() -> None:
     both = np.maximum(bump(PLAIN, (50, 40)), bump(PLAIN, (150, 120)))
-    assert len(locate(heatmap(np.maximum(joined, both))).regions) == 2
+    assert len(locate(heatmap(np.maximum(np.full(GRID, 0.25 * SCALE, dtype=np.float32), both))).regions) == 2
+    assert len(locate(heatmap(np.maximum(np.full(GRID, 0.35 * SCALE, dtype=np.float32), both))).regions) == 1
 
 
 def test_a_speck_beside_a_focus_is_left_out_but_a_lone_speck_is_not() -> None:
