@@ -30,7 +30,7 @@ def default_tables() -> Tables:
 def judge(
     reading: Reading,
     *,
-    bundle_priors: Mapping[str, Prior],
+    bundle_priors: Mapping[tuple[str, str], Prior],
     body_boxes: Mapping[str, Box],
     tables: Tables | None = None,
     prior: Reading | None = None,
@@ -42,8 +42,8 @@ def judge(
 
     Parameters
     ----------
-    bundle_priors : prior map by finding name, as the engines' bundles carry them (`findings.priors`); a finding
-        without one has an unknown agreement, which can't give high confidence.
+    bundle_priors : prior map by (engine name, finding name), as the engines' bundles carry them (`findings.priors`); a
+        finding without one has an unknown agreement, which can't give high confidence.
     body_boxes : (top, left, height, width) of the body in frame pixels, by `SeriesReading.key`.
     prior : reading of the prior study, or None: then nothing is said of change.
     registered : patient coordinates of both studies were brought together.
@@ -112,11 +112,11 @@ def _judged(
 def _agreement(
     finding: Finding,
     series: SeriesReading,
-    priors: Mapping[str, Prior],
+    priors: Mapping[tuple[str, str], Prior],
     boxes: Mapping[str, Box],
     tables: Tables,
 ) -> Agreement | None:
-    prior, box = priors.get(finding.name), boxes.get(series.key)
+    prior, box = priors.get((series.engine.name, finding.name)), boxes.get(series.key)
     if not finding.positive or prior is None or box is None:
         return None
     return agreement(finding.heatmap, prior, box, threshold=tables.confidence.agreement.prior_threshold)

@@ -10,6 +10,8 @@ from scipy import ndimage
 
 from radiolucent.imaging.study import Stack
 
+Edges = tuple[str, str, str, str]
+_OPPOSITE = {"L": "R", "R": "L", "A": "P", "P": "A", "H": "F", "F": "H"}
 Box = tuple[int, int, int, int]
 ImageLeft = Literal["patient-right", "patient-left"]
 
@@ -75,3 +77,16 @@ def image_left(stack: Stack) -> ImageLeft | None:
     if first.startswith("R"):
         return "patient-left"
     return None
+
+
+def edges(stack: Stack) -> Edges | None:
+    """Letters at (left, right, top, bottom) of a radiograph, from Patient Orientation; None where it doesn't say.
+
+    The values name where rows and columns lead to, so they stand at the right and at the bottom.
+    """
+    orientation = stack.header.get("PatientOrientation")
+    towards = [str(value)[:1] for value in orientation or ()]
+    if len(towards) != 2 or any(letter not in _OPPOSITE for letter in towards):
+        return None
+    right, bottom = towards
+    return _OPPOSITE[right], right, _OPPOSITE[bottom], bottom

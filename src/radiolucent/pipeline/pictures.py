@@ -9,6 +9,7 @@ import numpy as np
 from radiolucent.explain.overlay import SMALLEST_BURNED_IN, burned_in, overlay, plain, png
 from radiolucent.findings.reading import Finding, Reading, SeriesReading
 from radiolucent.findings.taxonomy import finding_type
+from radiolucent.imaging.body import edges
 from radiolucent.imaging.geometry import ImagePlane
 from radiolucent.imaging.pixels import display
 from radiolucent.imaging.study import Stack, Study
@@ -56,7 +57,7 @@ def series_pictures(result: StudyResult) -> Iterator[SeriesPicture]:
         if not series.positives:
             frame = len(series.frames) // 2
             stack = stacks[series.key]
-            image = plain(display(stack, frame), place=series.frames[frame])
+            image = plain(display(stack, frame), place=series.frames[frame], edges=edges(stack))
             yield SeriesPicture(series_instance_uid=series.key, frame=frame, image_png=png(image))
 
 
@@ -87,7 +88,7 @@ def _finding_picture(finding: Finding, series: SeriesReading, stack: Stack, resu
         engine=series.engine.label,
         finding=finding.name,
         frame=frame,
-        image_png=png(plain(grey, place=series.frames[frame])),
+        image_png=png(plain(grey, place=series.frames[frame], edges=edges(stack))),
         overlay_png=_overlay(finding, series, stack, frame) if drawn else None,
         prior_image_png=prior_image,
         prior_overlay_png=prior_overlay,
@@ -115,6 +116,7 @@ def _overlay(finding: Finding, series: SeriesReading, stack: Stack, frame: int) 
         finding_label=finding_type(finding.name).label,
         engine_label=series.engine.label,
         place=series.frames[frame],
+        edges=edges(stack),
     )
     return png(picture)
 
@@ -131,7 +133,7 @@ def _prior_picture(
     stack = stacks_by_key(result.prior_study)[before.key]
     index, by_mm = _same_place(series, frame, before)
     current = stacks_by_key(result.study)[series.key]
-    image = png(plain(display(stack, index), place=before.frames[index]))
+    image = png(plain(display(stack, index), place=before.frames[index], edges=edges(stack)))
     caption = link_caption(current, stack, by_mm=by_mm)
     if not earlier.positive:
         return image, None, index, len(before.frames), f"{caption} Below threshold on the prior.".strip()

@@ -10,6 +10,7 @@ from radiolucent.engines.registry import Bundle, find_bundle, installed_bundles,
 from radiolucent.engines.runtime import Engine, load_engine
 from radiolucent.errors import SetupError
 from radiolucent.findings.judgement import judge
+from radiolucent.findings.priors import Prior
 from radiolucent.findings.profile import apply
 from radiolucent.findings.reading import Reading
 from radiolucent.imaging.body import Box, body_box
@@ -90,7 +91,7 @@ def read_path(
         judged = judge(
             reading,
             prior=prior_reading,
-            bundle_priors={name: map_ for engine in engines for name, map_ in engine.bundle.priors.items()},
+            bundle_priors=_priors(engines),
             body_boxes=_body_boxes(study, reading),
             age_years=age_years(study.header),
             tables=options.tables,
@@ -108,6 +109,13 @@ def read_path(
         problems=problems,
         limits={engine.bundle.manifest.label: tuple(engine.bundle.manifest.scope.limits) for engine in engines},
     )
+
+
+def _priors(engines: Sequence[Engine]) -> dict[tuple[str, str], Prior]:
+    """Every engine's prior maps, by (engine name, finding name)."""
+    return {
+        (engine.bundle.manifest.name, name): prior for engine in engines for name, prior in engine.bundle.priors.items()
+    }
 
 
 def _body_boxes(study: Study, reading: Reading) -> dict[str, Box]:

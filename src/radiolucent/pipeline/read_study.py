@@ -38,6 +38,7 @@ from radiolucent.findings.taxonomy import finding_type
 from radiolucent.imaging.body import image_left, midline_mm
 from radiolucent.imaging.geometry import PixelRecord
 from radiolucent.imaging.heatmap import Heatmap
+from radiolucent.imaging.quality import StackFacts, facts
 from radiolucent.imaging.study import Problem, Stack, Study
 from radiolucent.ingest.eligibility import refusals
 
@@ -104,9 +105,10 @@ def read_study(
             progress(series_name(stack), index, len(study.stacks))
         refused: list[Refusal] = []
         was_read = False
+        known = _facts(stack, engines)
         for engine in engines:
             try:
-                reasons = refusals(stack, engine.bundle.manifest)
+                reasons = refusals(stack, engine.bundle.manifest, known)
                 refused.extend(reasons)
                 if not reasons:
                     read.append(read_stack(stack, engine, options=options))
@@ -129,6 +131,16 @@ def read_study(
         problems=(*study.problems, *failed),
         software=SOFTWARE,
     )
+
+
+def _facts(stack: Stack, engines: Sequence[Engine]) -> StackFacts | None:
+    """What the eligibility rules ask of the stack, found once; None where no engine wants it or it can't be decoded."""
+    if not any(stack.modality in engine.bundle.manifest.scope.modalities for engine in engines):
+        return None
+    try:
+        return facts(stack)
+    except SenderError:
+        return None  # the rules say so again, for each engine
 
 
 def read_stack(stack: Stack, engine: Engine, *, options: Options) -> SeriesReading:

@@ -92,7 +92,7 @@ def test_every_message_says_what_to_check_and_recommends_nothing(
 def test_the_most_critical_finding_alerts_first(a_finding: MakeFinding, a_reading: MakeReading) -> None:
     reading = judge(
         a_reading(a_finding("glioma", probability=0.99), a_finding("acute-infarct"), a_finding("nodule")),
-        bundle_priors={"glioma": np.zeros((2, 2), dtype=np.float32)},
+        bundle_priors={("brain-mri", "glioma"): np.zeros((2, 2), dtype=np.float32)},
         body_boxes={"2.25.100": (0, 0, 64, 64)},
     )
     found = alerts(reading)

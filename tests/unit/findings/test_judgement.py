@@ -19,7 +19,7 @@ BOX = {"2.25.100": (0, 0, 64, 64)}
 
 def test_positive_findings_are_graded_and_others_are_level_5(a_finding: MakeFinding, a_reading: MakeReading) -> None:
     reading = a_reading(a_finding(stability=1.0), a_finding("meningioma", positive=False, probability=0.1))
-    judged = judge(reading, bundle_priors={"glioma": EVERYWHERE}, body_boxes=BOX)
+    judged = judge(reading, bundle_priors={("brain-mri", "glioma"): EVERYWHERE}, body_boxes=BOX)
     glioma, meningioma = judged.findings
     assert glioma.urgency is not None
     assert glioma.confidence is not None
@@ -41,7 +41,7 @@ def test_without_prior_map_or_body_box_confidence_stays_below_high(
     a_finding: MakeFinding, a_reading: MakeReading
 ) -> None:
     reading = a_reading(a_finding(probability=0.99, stability=1.0))
-    for priors, boxes in (({"glioma": EVERYWHERE}, {}), ({}, BOX)):
+    for priors, boxes in (({("brain-mri", "glioma"): EVERYWHERE}, {}), ({}, BOX)):
         judged = judge(reading, bundle_priors=priors, body_boxes=boxes)
         assert judged.findings[0].confidence is not None
         assert judged.findings[0].confidence.level == "moderate"
@@ -49,10 +49,17 @@ def test_without_prior_map_or_body_box_confidence_stays_below_high(
 
 def test_evidence_outside_the_prior_is_low(a_finding: MakeFinding, a_reading: MakeReading) -> None:
     nowhere = np.zeros((4, 4), dtype=np.float32)
-    judged = judge(a_reading(a_finding()), bundle_priors={"glioma": nowhere}, body_boxes=BOX)
+    judged = judge(a_reading(a_finding()), bundle_priors={("brain-mri", "glioma"): nowhere}, body_boxes=BOX)
     assert judged.findings[0].confidence is not None
     assert judged.findings[0].confidence.level == "low"
     assert "review: unexpected site" in judged.findings[0].confidence.reasons
+
+
+def test_a_prior_map_of_another_engine_is_not_asked(a_finding: MakeFinding, a_reading: MakeReading) -> None:
+    nowhere = np.zeros((4, 4), dtype=np.float32)
+    judged = judge(a_reading(a_finding()), bundle_priors={("head-ct", "glioma"): nowhere}, body_boxes=BOX)
+    assert judged.findings[0].confidence is not None
+    assert "review: unexpected site" not in judged.findings[0].confidence.reasons
 
 
 def test_change_against_the_prior_goes_into_urgency(

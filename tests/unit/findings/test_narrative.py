@@ -74,7 +74,7 @@ UNREAD = UnreadSeries(
 def judged(*findings: Finding, make: MakeReading, **changes: Any) -> Reading:
     return judge(
         make(*findings, **changes),
-        bundle_priors={"glioma": np.ones((4, 4), dtype=np.float32)},
+        bundle_priors={("brain-mri", "glioma"): np.ones((4, 4), dtype=np.float32)},
         body_boxes={"2.25.100": (0, 0, 64, 64)},
     )
 
@@ -216,7 +216,7 @@ def test_a_study_read_in_part_says_so(a_finding: MakeFinding, a_reading: MakeRea
 def test_a_disagreement_asks_for_a_close_look(a_finding: MakeFinding, a_reading: MakeReading) -> None:
     reading = judge(
         a_reading(a_finding()),
-        bundle_priors={"glioma": np.zeros((4, 4), dtype=np.float32)},
+        bundle_priors={("brain-mri", "glioma"): np.zeros((4, 4), dtype=np.float32)},
         body_boxes={"2.25.100": (0, 0, 64, 64)},
     )
     assert "Please look closely: unexpected site." in write(reading).impression_text

@@ -31,7 +31,7 @@ def judged(
     small = a_localisation(a_region(volume_ml=4.0))
     prior = a_reading(a_finding("nodule", localisation=small), a_finding(localisation=small))
     reading = a_reading(a_finding("nodule"), a_finding(), a_finding("meningioma", positive=False))
-    nowhere = {"nodule": np.zeros((2, 2), dtype=np.float32)}
+    nowhere = {("brain-mri", "nodule"): np.zeros((2, 2), dtype=np.float32)}
     return judge(reading, bundle_priors=nowhere, body_boxes={"2.25.100": (0, 0, 64, 64)}, prior=prior)
 
 

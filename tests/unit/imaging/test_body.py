@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
-from radiolucent.imaging.body import body_box, image_left, midline_mm
+from radiolucent.imaging.body import body_box, edges, image_left, midline_mm
 from radiolucent.imaging.geometry import ImagePlane
 from radiolucent.imaging.study import Frame, Stack
 
@@ -75,3 +75,23 @@ def test_the_left_side_of_a_radiograph_follows_patient_orientation(
     if orientation:
         header.PatientOrientation = orientation
     assert image_left(a_stack(np.ones((1, 8, 8), dtype=np.float32), [None], header)) == side
+
+
+@pytest.mark.parametrize(
+    ("orientation", "letters"),
+    [
+        (["L", "F"], ("R", "L", "H", "F")),
+        (["R", "H"], ("L", "R", "F", "H")),
+        (["P", "FL"], ("A", "P", "H", "F")),
+        (["L"], None),
+        (["X", "F"], None),
+        ([], None),
+    ],
+)
+def test_a_radiographs_edges_follow_from_patient_orientation(
+    orientation: list[str], letters: tuple[str, str, str, str] | None
+) -> None:
+    header = Dataset()
+    if orientation:
+        header.PatientOrientation = orientation
+    assert edges(a_stack(np.ones((1, 8, 8), dtype=np.float32), [None], header)) == letters
