@@ -23,7 +23,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("cli",),
     ("pipeline", "training"),
     ("evaluate",),
-    ("ingest", "explain", "results"),
+    ("ingest", "explain", "results", "store"),
     ("engines",),
     ("findings",),
     ("phantom",),
@@ -45,6 +45,10 @@ FENCES: dict[str, tuple[str, ...]] = {
     "hl7apy": (),
     "jinja2": ("results", "findings.narrative"),
     "pynetdicom": (),
+    "SimpleITK": ("imaging.registration",),
+    "sqlalchemy": ("store",),
+    "alembic": ("store",),
+    "dbos": ("pipeline.workflows", "app"),
     "typer": ("cli",),
     "rich": ("cli",),
     "click": (),
@@ -54,7 +58,7 @@ FENCES: dict[str, tuple[str, ...]] = {
 # these need the torch extra as soon as they are imported; all other modules must not
 NEEDS_TORCH = ("engines.network", "explain.attribution", "explain.compiler", "training")
 HEAVY = ("torch", "onnx", "onnxscript", "captum", "sklearn")
-SLOW = ("highdicom", "fhir", "onnxruntime", "skimage", "scipy", "pydicom", *HEAVY)
+SLOW = ("SimpleITK", "highdicom", "fhir", "onnxruntime", "skimage", "scipy", "pydicom", *HEAVY)
 LONGEST_FILE = 400
 
 

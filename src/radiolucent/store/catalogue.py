@@ -1,0 +1,7 @@
+"""Which modules declare tables: loading this one makes `tables.Base.metadata` complete."""
+
+from __future__ import annotations
+
+from radiolucent.store import study_tables
+
+MODULES = (study_tables,)
