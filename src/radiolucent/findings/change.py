@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,8 +14,11 @@ from pydantic import Field, model_validator
 from radiolucent.findings.reading import Finding, Reading, Region, SeriesReading
 from radiolucent.findings.tables import SourceKey, TableModel, read_table
 from radiolucent.findings.taxonomy import FINDINGS
+from radiolucent.imaging.registration import Alignment
 
 ANY = "*"
+Alignments = Mapping[tuple[str, str], Alignment]
+"""What `imaging.registration` found, by (`SeriesReading.key` of the current series, of the prior series)."""
 ChangeLevel = Literal["new", "larger", "smaller", "unchanged", "resolved", "not-compared"]
 
 
@@ -100,13 +104,15 @@ def site_change(path: Path) -> ChangeTable:
     return read_table("change", ChangeTable, path=path)
 
 
-def compare(current: Sighting, prior: Sighting | None, *, table: ChangeTable, registered: bool = False) -> ChangeResult:
+def compare(
+    current: Sighting, prior: Sighting | None, *, table: ChangeTable, alignment: Alignment | None = None
+) -> ChangeResult:
     """Compare one finding with the same finding of the prior study.
 
     Parameters
     ----------
     prior : None where the prior study was not read for this finding.
-    registered : patient coordinates of both studies were brought together; only then are places compared.
+    alignment : brings the prior's patient coordinates onto the current ones; only with it are places compared.
 
     Returns
     -------
@@ -133,12 +139,12 @@ def compare(current: Sighting, prior: Sighting | None, *, table: ChangeTable, re
         return _appeared(now, before, table) if now.positive else _disappeared(now, before, table)
     if not now.positive:
         return ChangeResult(level=None)
-    elsewhere = _elsewhere(current, prior, table, registered=registered)
-    return ChangeResult(level="new", note=elsewhere) if elsewhere else _by_size(current, prior, table, registered)
+    elsewhere = _elsewhere(current, prior, table, alignment)
+    return ChangeResult(level="new", note=elsewhere) if elsewhere else _by_size(current, prior, table, alignment)
 
 
 def compare_readings(
-    current: Reading, prior: Reading, *, table: ChangeTable, registered: bool = False
+    current: Reading, prior: Reading, *, table: ChangeTable, alignments: Alignments | None = None
 ) -> dict[tuple[str, str, str], ChangeResult]:
     """`compare` for every finding of a study.
 
@@ -151,7 +157,9 @@ def compare_readings(
         for finding in series.findings:
             sighting = Sighting(finding=finding, series=series)
             key = (series.key, series.engine.name, finding.name)
-            results[key] = compare(sighting, _counterpart(sighting, prior), table=table, registered=registered)
+            before = _counterpart(sighting, prior)
+            alignment = (alignments or {}).get((series.key, before.series.key)) if before else None
+            results[key] = compare(sighting, before, table=table, alignment=alignment)
     return results
 
 
@@ -198,7 +206,7 @@ def _disappeared(now: Finding, before: Finding, table: ChangeTable) -> ChangeRes
     return ChangeResult(level="not-compared", note=note)
 
 
-def _by_size(current: Sighting, prior: Sighting, table: ChangeTable, registered: bool) -> ChangeResult:
+def _by_size(current: Sighting, prior: Sighting, table: ChangeTable, alignment: Alignment | None) -> ChangeResult:
     row = table.of(current.finding.name)
     cell_mm2, cell_ml = _cell(current.series, current.finding)
     old_cell_mm2, old_cell_ml = _cell(prior.series, prior.finding)
@@ -221,10 +229,11 @@ def _by_size(current: Sighting, prior: Sighting, table: ChangeTable, registered:
     note = f"{before:.3g} → {now:.3g} {unit}{percent} of evidence, tolerance +{100 * relative:.0f} % [{row.source}]"
     if not sign and abs(now - before) <= noise and now != before:
         note += f"; the difference is within one cell of the map ({noise:.2g} {unit})"
-    return ChangeResult(level=level, note=note if registered else f"{note}; not registered: total size compared")
+    how = alignment.note if alignment else "not registered: total size compared"
+    return ChangeResult(level=level, note=f"{note}; {how}")
 
 
-def _elsewhere(current: Sighting, prior: Sighting, table: ChangeTable, *, registered: bool) -> str:
+def _elsewhere(current: Sighting, prior: Sighting, table: ChangeTable, alignment: Alignment | None) -> str:
     """Why the finding is not the one of before; empty where it may be."""
     now, before = current.finding.localisation, prior.finding.localisation
     if now is None or before is None:
@@ -232,10 +241,12 @@ def _elsewhere(current: Sighting, prior: Sighting, table: ChangeTable, *, regist
     if {now.laterality, before.laterality} == {"left", "right"}:
         return f"{now.laterality} now, {before.laterality} before"
     places, old_places = _centroids(now.regions), _centroids(before.regions)
-    if not registered or not places or not old_places:
+    if alignment is None or not places or not old_places:
         return ""
-    nearest = min(float(np.linalg.norm(np.subtract(here, there))) for here in places for there in old_places)
-    return f"{nearest:.0f} mm from its place before" if nearest > table.place.same_within_mm else ""
+    moved = alignment.move(np.array(old_places))
+    nearest = min(float(np.linalg.norm(there - np.array(here))) for here in places for there in moved)
+    far = nearest > table.place.same_within_mm
+    return f"{nearest:.0f} mm from its place before; {alignment.note}" if far else ""
 
 
 def _centroids(regions: tuple[Region, ...]) -> list[tuple[float, float, float]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from radiolucent.findings.change import ChangeResult, ChangeTable, compare_readings, default_change
+from radiolucent.findings.change import Alignments, ChangeResult, ChangeTable, compare_readings, default_change
 from radiolucent.findings.confidence import ConfidenceTable, default_confidence, grade_confidence
 from radiolucent.findings.priors import Agreement, Prior, agreement
 from radiolucent.findings.reading import Finding, Localisation, Reading, SeriesReading
@@ -34,7 +34,7 @@ def judge(
     body_boxes: Mapping[str, Box],
     tables: Tables | None = None,
     prior: Reading | None = None,
-    registered: bool = False,
+    alignments: Alignments | None = None,
     age_years: float | None = None,
     midline_shift_mm: float | None = None,
 ) -> Reading:
@@ -46,7 +46,7 @@ def judge(
         finding without one has an unknown agreement, which can't give high confidence.
     body_boxes : (top, left, height, width) of the body in frame pixels, by `SeriesReading.key`.
     prior : reading of the prior study, or None: then nothing is said of change.
-    registered : patient coordinates of both studies were brought together.
+    alignments : of the volumes of both studies, where they were registered (`imaging.registration`).
     age_years, midline_shift_mm : of this study, where known.
 
     Returns
@@ -60,7 +60,7 @@ def judge(
         If a table has no row for a finding.
     """
     tables = tables or default_tables()
-    changes = compare_readings(reading, prior, table=tables.change, registered=registered) if prior else {}
+    changes = compare_readings(reading, prior, table=tables.change, alignments=alignments) if prior else {}
     positives = frozenset(finding.name for series in reading.series for finding in series.positives)
     judged = []
     for series in reading.series:

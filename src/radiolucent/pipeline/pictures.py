@@ -12,6 +12,7 @@ from radiolucent.findings.taxonomy import finding_type
 from radiolucent.imaging.body import edges
 from radiolucent.imaging.geometry import ImagePlane
 from radiolucent.imaging.pixels import display
+from radiolucent.imaging.registration import Alignment
 from radiolucent.imaging.study import Stack, Study
 from radiolucent.pipeline.read_path import StudyResult
 from radiolucent.results.objects import Picture
@@ -131,26 +132,30 @@ def _prior_picture(
         return None, None, None, None, "The prior holds no series that the same engine read."
     earlier, before = match
     stack = stacks_by_key(result.prior_study)[before.key]
-    index, by_mm = _same_place(series, frame, before)
+    alignment = result.alignments.get((series.key, before.key))
+    index, by_mm = _same_place(series, frame, before, alignment)
     current = stacks_by_key(result.study)[series.key]
     image = png(plain(display(stack, index), place=before.frames[index], edges=edges(stack)))
-    caption = link_caption(current, stack, by_mm=by_mm)
+    caption = link_caption(current, stack, by_mm=by_mm, registered=alignment is not None)
     if not earlier.positive:
         return image, None, index, len(before.frames), f"{caption} Below threshold on the prior.".strip()
     return image, _overlay(earlier, before, stack, index), index, len(before.frames), caption
 
 
-def link_caption(current: Stack, prior: Stack, *, by_mm: bool) -> str:
-    """How exactly the prior's frame shows the same place: empty where both share a frame of reference.
+def link_caption(current: Stack, prior: Stack, *, by_mm: bool, registered: bool = False) -> str:
+    """How exactly the prior's frame shows the same place: empty where both are in one space.
 
     Parameters
     ----------
     by_mm : the frame was chosen by its distance in mm; else by its share of the stack.
+    registered : both were registered; without that they are in one space where they share a frame of reference.
     """
     if len(prior.frames) == 1:
         return ""
     if not by_mm:
         return "Approximate link: by fraction of the stack, for want of a common axis."
+    if registered:
+        return ""
     own, other = (str(stack.header.get("FrameOfReferenceUID", "") or "") for stack in (current, prior))
     return "" if own and own == other else "Approximate link: nearest slice in mm, but the studies aren't registered."
 
@@ -164,14 +169,20 @@ def _prior_finding(finding: Finding, series: SeriesReading, prior: Reading) -> t
     return None
 
 
-def _same_place(series: SeriesReading, frame: int, before: SeriesReading) -> tuple[int, bool]:
-    """Index of the prior's frame nearest along the normal; by fraction of the stack where there are no planes."""
+def _same_place(
+    series: SeriesReading, frame: int, before: SeriesReading, alignment: Alignment | None
+) -> tuple[int, bool]:
+    """Index of the prior's frame nearest along the normal; by fraction of the stack where there are no planes.
+
+    With an alignment the place is that of the middle of the frame, moved into the prior's coordinates.
+    """
     plane = series.frames[frame].plane
-    distances = [
-        abs(plane.distance_mm(other.plane.position_mm)) if plane and other.plane else np.inf for other in before.frames
-    ]
-    parallel = _parallel(plane, before)
-    if parallel and np.isfinite(min(distances)):
+    planes = [other.plane for other in before.frames]
+    if plane is not None and None not in planes and _parallel(plane, before):
+        middle = plane.to_patient((np.array(series.shape) - 1) / 2)
+        if alignment is not None:
+            middle = np.linalg.solve(alignment.to_current, np.append(middle, 1.0))[:3]
+        distances = [abs(other.distance_mm(tuple(middle))) for other in planes if other is not None]
         return int(np.argmin(distances)), True
     fraction = frame / max(1, len(series.frames) - 1)
     return round(fraction * (len(before.frames) - 1)), False

@@ -9,6 +9,7 @@ from pathlib import Path
 from radiolucent.engines.registry import Bundle, find_bundle, installed_bundles, load_bundle, newest
 from radiolucent.engines.runtime import Engine, load_engine
 from radiolucent.errors import SetupError
+from radiolucent.findings.change import Alignments
 from radiolucent.findings.judgement import judge
 from radiolucent.findings.priors import Prior
 from radiolucent.findings.profile import apply
@@ -17,18 +18,20 @@ from radiolucent.imaging.body import Box, body_box
 from radiolucent.imaging.header import text
 from radiolucent.imaging.loading import load
 from radiolucent.imaging.quality import age_years
+from radiolucent.imaging.registration import Alignment, register
 from radiolucent.imaging.study import Problem, Study
 from radiolucent.pipeline.read_study import Options, Progress, read_study
 
 
 @dataclass(frozen=True, kw_only=True)
 class StudyResult:
-    """One study with its reading, and the prior that it was compared with."""
+    """One study with its reading, its prior, and how the volumes of both lie to each other."""
 
     study: Study
     reading: Reading
     prior_study: Study | None = None
     prior_reading: Reading | None = None
+    alignments: Alignments = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,9 +91,11 @@ def read_path(
         if earlier and earlier_study is None:
             reading = replace(reading, problems=(*reading.problems, _no_prior(study)))
         prior_reading = read_study(earlier_study, engines, options=options) if earlier_study else None
+        alignments = _alignments(study, reading, earlier_study, prior_reading, progress)
         judged = judge(
             reading,
             prior=prior_reading,
+            alignments=alignments,
             bundle_priors=_priors(engines),
             body_boxes=_body_boxes(study, reading),
             age_years=age_years(study.header),
@@ -99,7 +104,15 @@ def read_path(
         if options.profile:
             judged = apply(judged, options.profile)
             prior_reading = apply(prior_reading, options.profile) if prior_reading else None
-        results.append(StudyResult(study=study, reading=judged, prior_study=earlier_study, prior_reading=prior_reading))
+        results.append(
+            StudyResult(
+                study=study,
+                reading=judged,
+                prior_study=earlier_study,
+                prior_reading=prior_reading,
+                alignments=alignments,
+            )
+        )
     of_prior = (
         tuple(replace(problem, reason=f"prior: {problem.reason}") for problem in earlier.problems) if earlier else ()
     )
@@ -116,6 +129,29 @@ def _priors(engines: Sequence[Engine]) -> dict[tuple[str, str], Prior]:
     return {
         (engine.bundle.manifest.name, name): prior for engine in engines for name, prior in engine.bundle.priors.items()
     }
+
+
+def _alignments(
+    study: Study, reading: Reading, earlier: Study | None, prior: Reading | None, progress: Progress | None
+) -> dict[tuple[str, str], Alignment]:
+    """Every pair of volumes of both studies that the same engine read, registered where that can be done."""
+    if earlier is None or prior is None:
+        return {}
+    pairs = [
+        (series.key, before.key)
+        for series in reading.series
+        for before in prior.series
+        if series.engine == before.engine and series.kind == before.kind == "volume"
+    ]
+    stacks = {stack.key: stack for stack in (*study.stacks, *earlier.stacks)}
+    found = {}
+    for index, (key, before_key) in enumerate(pairs):
+        if progress:
+            progress("registering with the prior", index, len(pairs))
+        alignment = register(stacks[key], stacks[before_key])
+        if alignment:
+            found[key, before_key] = alignment
+    return found
 
 
 def _body_boxes(study: Study, reading: Reading) -> dict[str, Box]:

@@ -7,6 +7,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,6 +21,7 @@ from radiolucent.findings.change import (
 )
 from radiolucent.findings.reading import EngineRef, Finding, Localisation, Reading, Region
 from radiolucent.findings.tables import InvalidTable
+from radiolucent.imaging.registration import Alignment
 
 MakeFinding = Callable[..., Finding]
 MakeReading = Callable[..., Reading]
@@ -37,8 +39,9 @@ def sized(a_finding: MakeFinding, a_region: MakeRegion, a_localisation: MakeLoca
     return make
 
 
-def changed(current: Reading, prior: Reading, *, registered: bool = False) -> ChangeResult:
-    results = compare_readings(current, prior, table=TABLE, registered=registered)
+def changed(current: Reading, prior: Reading, *, alignment: Alignment | None = None) -> ChangeResult:
+    keys = (current.series[0].key, prior.series[0].key)
+    results = compare_readings(current, prior, table=TABLE, alignments={keys: alignment} if alignment else None)
     assert len(results) == 1
     return next(iter(results.values()))
 
@@ -143,12 +146,29 @@ def test_the_other_side_is_a_new_finding(sized: MakeFinding, a_reading: MakeRead
     assert changed(a_reading(sized()), before) == ChangeResult(level="new", note="left now, right before")
 
 
+def an_alignment(shift_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> Alignment:
+    to_current = np.eye(4)
+    to_current[:3, 3] = shift_mm
+    return Alignment(to_current=to_current, correlation=0.9, turn_degrees=0.0, shift_mm=float(np.linalg.norm(shift_mm)))
+
+
 def test_another_place_counts_only_when_the_studies_are_registered(sized: MakeFinding, a_reading: MakeReading) -> None:
     before, now = a_reading(sized(centroid_mm=(35.0, -30.0, 60.0))), a_reading(sized())
-    assert changed(now, before, registered=True) == ChangeResult(level="new", note="40 mm from its place before")
+    result = changed(now, before, alignment=an_alignment())
+    assert result.level == "new"
+    assert result.note == "40 mm from its place before; registered: turned 0°, moved 0 mm, correlation 0.90"
     unregistered = changed(now, before)
     assert unregistered.level == "unchanged"
     assert unregistered.note.endswith("not registered: total size compared")
+
+
+def test_the_place_before_is_moved_along_with_the_head(sized: MakeFinding, a_reading: MakeReading) -> None:
+    before, now = a_reading(sized(centroid_mm=(35.0, -30.0, 60.0))), a_reading(sized())
+    (here,) = (region.centroid_mm for region in now.findings[0].localisation.regions)  # type: ignore[union-attr]
+    shift = tuple(float(a - b) for a, b in zip(here or (), (35.0, -30.0, 60.0), strict=True))
+    result = changed(now, before, alignment=an_alignment(shift))  # type: ignore[arg-type]
+    assert result.level == "unchanged"
+    assert "registered: turned 0°, moved 40 mm" in result.note
 
 
 def test_the_series_with_the_same_description_is_compared(sized: MakeFinding, a_reading: MakeReading) -> None:
