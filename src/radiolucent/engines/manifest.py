@@ -38,6 +38,14 @@ class InputSpec(_Table):
     width: int = Field(gt=0)
     channels: int = Field(gt=0, default=1)
     spacing_mm: float | None = Field(default=None, gt=0, description="mm per input pixel where the recipe resamples")
+    window: tuple[float, float] | None = Field(default=None, description="modality values that become black and white")
+    depth: int | None = Field(default=None, gt=0, description="slices of a network that takes whole volumes")
+
+    @model_validator(mode="after")
+    def _window_has_a_width(self) -> InputSpec:
+        if self.window is not None and not self.window[0] < self.window[1]:
+            raise ValueError(f"window {list(self.window)} must go from a smaller to a larger value")
+        return self
 
 
 class HeadSpec(_Table):
@@ -50,6 +58,7 @@ class HeadSpec(_Table):
     pooling: Pooling
     sharpness: float | None = Field(default=None, gt=0)
     grid: tuple[int, int]
+    depth: int | None = Field(default=None, gt=0, description="cells along the slices, for a network of whole volumes")
     tolerance: float = Field(default=1e-4, gt=0)
 
     @model_validator(mode="after")

@@ -13,12 +13,13 @@ import numpy as np
 from radiolucent.engines.manifest import InputSpec
 from radiolucent.engines.preprocess.brain_mri import brain_mri
 from radiolucent.engines.preprocess.framing import Spacing
+from radiolucent.engines.preprocess.grey import chest_xrv, grey
 from radiolucent.errors import InvalidBundle
 from radiolucent.imaging.geometry import Image, PixelRecord
 
 Recipe = Callable[[Image, Spacing | None, InputSpec], tuple[Image, PixelRecord]]
 
-RECIPES: dict[str, Recipe] = {"brain-mri": brain_mri}
+RECIPES: dict[str, Recipe] = {"brain-mri": brain_mri, "chest-xrv": chest_xrv, "grey": grey}
 
 
 def prepare(pixels: Image, spacing_mm: Spacing | None, spec: InputSpec) -> tuple[Image, PixelRecord]:
