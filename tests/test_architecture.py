@@ -25,6 +25,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("evaluate",),
     ("ingest", "explain", "results", "store"),
     ("engines",),
+    ("audit",),
     ("findings",),
     ("phantom",),
     ("imaging",),

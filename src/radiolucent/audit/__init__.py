@@ -1,0 +1,1 @@
+"""Who did what: events as values, and the chain that shows whether any of them was touched."""

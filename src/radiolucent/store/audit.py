@@ -1,0 +1,150 @@
+"""The audit trail: events are appended in the transaction of what they tell of, searched, verified and anchored."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Select, func, select
+
+from radiolucent.audit.chain import GENESIS, Anchor, Entry, Verdict, link, verify
+from radiolucent.audit.events import Event, from_body, to_body
+from radiolucent.errors import AuditError
+from radiolucent.store.audit_tables import AuditHeadRow, AuditRow
+from radiolucent.store.unit_of_work import Work
+
+_HEAD = 1
+_BATCH = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filter:
+    """Which entries are wanted; an empty field takes all. `kind` may be the beginning of one (``login``)."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+    actor: str = ""
+    kind: str = ""
+    study_instance_uid: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """An event with its place in the chain."""
+
+    number: int
+    digest: str
+    event: Event
+
+
+class AuditTrail:
+    """The trail, as one transaction sees it."""
+
+    def __init__(self, work: Work) -> None:
+        self._session = work.session
+
+    def append(self, event: Event) -> Entry:
+        """Add an event to the end: it is there if, and only if, the transaction that it belongs to is committed."""
+        head = self._session.get(AuditHeadRow, _HEAD, with_for_update=True)
+        if head is None:
+            head = AuditHeadRow(id=_HEAD, number=0, digest=GENESIS)
+            self._session.add(head)
+        entry = link(head.number + 1, event.kind, to_body(event), previous=head.digest)
+        self._session.add(
+            AuditRow(
+                number=entry.number,
+                at=event.at,
+                kind=entry.kind,
+                actor=event.actor,
+                study_instance_uid=event.study_instance_uid,
+                body=entry.body,
+                previous=entry.previous,
+                digest=entry.digest,
+            )
+        )
+        head.number, head.digest = entry.number, entry.digest
+        self._session.flush()
+        return entry
+
+    def find(self, wanted: Filter, *, limit: int = 200, offset: int = 0) -> list[Written]:
+        """Events, newest first."""
+        rows = self._session.scalars(
+            _where(select(AuditRow), wanted).order_by(AuditRow.number.desc()).limit(limit).offset(offset)
+        )
+        return [Written(number=row.number, digest=row.digest, event=from_body(row.kind, row.body)) for row in rows]
+
+    def count(self, wanted: Filter) -> int:
+        """How many events there are."""
+        return self._session.scalar(_where(select(func.count(AuditRow.number)), wanted)) or 0
+
+    def head(self) -> Anchor:
+        """Where the chain stands now."""
+        head = self._session.get(AuditHeadRow, _HEAD)
+        return Anchor(number=head.number, digest=head.digest) if head else Anchor(number=0, digest=GENESIS)
+
+    def entries(self) -> Iterator[Entry]:
+        """The whole chain, oldest first, a batch at a time."""
+        last = 0
+        while True:
+            rows = self._session.scalars(
+                select(AuditRow).where(AuditRow.number > last).order_by(AuditRow.number).limit(_BATCH)
+            ).all()
+            if not rows:
+                return
+            for row in rows:
+                yield Entry(number=row.number, kind=row.kind, body=row.body, previous=row.previous, digest=row.digest)
+            last = rows[-1].number
+            self._session.expunge_all()
+
+    def verify(self, anchors: list[Anchor] | None = None) -> Verdict:
+        """Check the whole chain against its end and against earlier anchors."""
+        head = self.head()
+        # an anchor wins over the head of the same number: the head lies in the same database
+        every = {head.number: head} | {anchor.number: anchor for anchor in anchors or []}
+        return verify(self.entries(), anchors=every.values())
+
+
+def write_anchor(folder: Path, anchor: Anchor, *, at: datetime) -> Path:
+    """Write where the chain stands to a file of this day, for a copy that is kept elsewhere."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"audit-{at:%Y%m%dT%H%M%S}.json"
+    path.write_text(
+        json.dumps({"at": at.isoformat(), "number": anchor.number, "digest": anchor.digest}) + "\n", encoding="utf-8"
+    )
+    return path
+
+
+def read_anchors(folder: Path) -> list[Anchor]:
+    """All anchors of a folder, oldest first.
+
+    Raises
+    ------
+    AuditError
+        If a file there isn't an anchor.
+    """
+    found = []
+    for path in sorted(folder.glob("audit-*.json")):
+        try:
+            value = json.loads(path.read_text(encoding="utf-8"))
+            found.append(Anchor(number=int(value["number"]), digest=str(value["digest"])))
+        except (ValueError, KeyError, TypeError) as error:
+            raise AuditError(f"{path.name} is no anchor: compare it with the copy that is kept elsewhere") from error
+    return found
+
+
+def _where(query: Select[Any], wanted: Filter) -> Select[Any]:
+    if wanted.since:
+        query = query.where(AuditRow.at >= wanted.since)
+    if wanted.until:
+        query = query.where(AuditRow.at < wanted.until)
+    if wanted.actor:
+        query = query.where(AuditRow.actor == wanted.actor)
+    if wanted.kind:
+        query = query.where(AuditRow.kind.startswith(wanted.kind, autoescape=True))
+    if wanted.study_instance_uid:
+        query = query.where(AuditRow.study_instance_uid == wanted.study_instance_uid)
+    return query

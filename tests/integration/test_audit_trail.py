@@ -1,0 +1,125 @@
+"""The trail in a real database: one transaction with the change, append-only, verified to the last byte."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
+
+from radiolucent.audit.events import LoggedIn, StudyViewed
+from radiolucent.errors import AuditError
+from radiolucent.store.audit import AuditTrail, Filter, read_anchors, write_anchor
+from radiolucent.store.unit_of_work import Store, open_store
+
+AT = datetime(2026, 1, 2, tzinfo=UTC)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = open_store("", tmp_path)
+    with store.begin() as work:
+        trail = AuditTrail(work)
+        for day in range(5):
+            trail.append(LoggedIn(at=AT + timedelta(days=day), actor="a" if day % 2 else "b"))
+    yield store
+    store.close()
+
+
+def _tamper(folder: Path, *statements: str) -> None:
+    """As somebody with the file would: the triggers first."""
+    connection = sqlite3.connect(folder / "radiolucent.sqlite")
+    for statement in ("DROP TRIGGER audit_no_update", "DROP TRIGGER audit_no_delete", *statements):
+        connection.execute(statement)
+    connection.commit()
+    connection.close()
+
+
+def test_what_was_appended_verifies_and_comes_back_newest_first(store: Store) -> None:
+    with store.begin() as work:
+        trail = AuditTrail(work)
+        assert (trail.verify().holds, trail.verify().entries) == (True, 5)
+        assert [found.number for found in trail.find(Filter())] == [5, 4, 3, 2, 1]
+
+
+def test_an_event_of_a_transaction_that_fails_is_not_there(store: Store) -> None:
+    def append_and_fail() -> None:
+        with store.begin() as work:
+            AuditTrail(work).append(LoggedIn(at=AT, actor="lost"))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        append_and_fail()
+    with store.begin() as work:
+        assert AuditTrail(work).count(Filter(actor="lost")) == 0
+        assert AuditTrail(work).verify().holds
+
+
+@pytest.mark.parametrize(
+    ("wanted", "numbers"),
+    [
+        (Filter(actor="a"), [4, 2]),
+        (Filter(since=AT + timedelta(days=3)), [5, 4]),
+        (Filter(until=AT + timedelta(days=1)), [1]),
+        (Filter(kind="log"), [5, 4, 3, 2, 1]),
+        (Filter(kind="study"), []),
+        (Filter(study_instance_uid="1.2"), []),
+    ],
+)
+def test_events_are_found_by_what_is_asked(store: Store, wanted: Filter, numbers: list[int]) -> None:
+    with store.begin() as work:
+        assert [found.number for found in AuditTrail(work).find(wanted)] == numbers
+        assert AuditTrail(work).count(wanted) == len(numbers)
+
+
+def test_what_was_shown_of_a_study_is_one_query(store: Store) -> None:
+    seen = StudyViewed(at=AT, actor="r", study_instance_uid="1.2.3", shown="text", digest="ab" * 32)
+    with store.begin() as work:
+        AuditTrail(work).append(seen)
+        assert [found.event for found in AuditTrail(work).find(Filter(study_instance_uid="1.2.3"))] == [seen]
+
+
+@pytest.mark.parametrize("statement", ["UPDATE audit SET actor = 'x'", "DELETE FROM audit WHERE number = 2"])
+def test_the_database_itself_refuses_to_change_the_trail(store: Store, statement: str) -> None:
+    with pytest.raises(IntegrityError, match="append-only"), store.begin() as work:
+        work.session.execute(text(statement))
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE audit SET body = replace(body, '\"a\"', '\"c\"') WHERE number = 2",
+        "UPDATE audit SET kind = 'logout' WHERE number = 2",
+        "DELETE FROM audit WHERE number = 2",
+        "DELETE FROM audit WHERE number = 5",
+        "UPDATE audit SET number = CASE number WHEN 2 THEN -3 ELSE -2 END WHERE number IN (2, 3)",
+    ],
+)
+def test_whoever_changes_the_file_is_found_out(store: Store, tmp_path: Path, statement: str) -> None:
+    _tamper(tmp_path, statement, "UPDATE audit SET number = -number WHERE number < 0")
+    with store.begin() as work:
+        assert not AuditTrail(work).verify().holds
+
+
+def test_a_cut_end_with_its_head_set_back_is_found_by_an_anchor(store: Store, tmp_path: Path) -> None:
+    with store.begin() as work:
+        write_anchor(tmp_path / "anchors", AuditTrail(work).head(), at=AT)
+    _tamper(
+        tmp_path,
+        "DELETE FROM audit WHERE number = 5",
+        "UPDATE audit_head SET number = 4, digest = (SELECT digest FROM audit WHERE number = 4)",
+    )
+    with store.begin() as work:
+        trail = AuditTrail(work)
+        assert trail.verify().holds
+        assert trail.verify(read_anchors(tmp_path / "anchors")).at == 5
+
+
+def test_a_file_that_is_no_anchor_is_named(tmp_path: Path) -> None:
+    (tmp_path / "audit-1.json").write_text("{}")
+    with pytest.raises(AuditError, match=r"audit-1\.json"):
+        read_anchors(tmp_path)
