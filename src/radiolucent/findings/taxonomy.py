@@ -32,7 +32,7 @@ class Code:
     Parameters
     ----------
     value : Code Value, at most 16 characters.
-    scheme : Coding Scheme Designator: ``SCT``, ``DCM``, ``LN``, ``RADLEX`` or ``99RADIOLUCENT``.
+    scheme : Coding Scheme Designator: ``SCT``, ``DCM``, ``LN``, ``RADLEX``, ``RADELEMENT`` or ``99RADIOLUCENT``.
     meaning : Code Meaning, at most 64 characters.
 
     Raises
@@ -66,7 +66,8 @@ class FindingType:
     noun : how it stands in a sentence without an article: "no *pleural effusion* above threshold".
     phrase : the same with an article where English wants one: "consistent with *a pleural effusion*".
     code : what the finding is; together with `site` it is unique.
-    grade : of `code`; `radlex`, where given, is of grade B.
+    grade : of `code`; `radlex` and `cde`, where given, are of grade B.
+    cde : the set of common data elements (ACR / RSNA RadElement) that describes it.
     site : where it is looked for (Finding Site).
     anatomy : which kind of study shows it.
     critical : it is told at once, and its heatmap is kept at full image resolution.
@@ -81,6 +82,7 @@ class FindingType:
     site: Code
     anatomy: Anatomy
     radlex: Code | None = None
+    cde: Code | None = None
     critical: bool = False
 
 
@@ -119,6 +121,7 @@ def _row(
     grade: Grade = "local",
     *,
     radlex: str = "",
+    cde: str = "",
     article: str = "",
     critical: bool = False,
 ) -> FindingType:
@@ -134,6 +137,7 @@ def _row(
         site=site,
         anatomy=anatomy,
         radlex=Code(value=radlex, scheme="RADLEX", meaning=code.meaning) if radlex else None,
+        cde=Code(value=cde, scheme="RADELEMENT", meaning=label) if cde else None,
         critical=critical,
     )
 
@@ -151,15 +155,16 @@ _ROWS: tuple[FindingType, ...] = (
          _sct("95436008", "Lung consolidation"), "B", radlex="RID43255"),
     _row("oedema", "pulmonary oedema", "chest", LUNG, _sct("19242006", "Pulmonary edema"), "A", radlex="RID4866"),
     _row("effusion", "pleural effusion", "chest", PLEURA,
-         _sct("60046008", "Pleural effusion"), "A", radlex="RID34539", article="a"),
+         _sct("60046008", "Pleural effusion"), "A", radlex="RID34539", cde="RDES254", article="a"),
     _row("emphysema", "emphysema", "chest", LUNG, _sct("87433001", "Pulmonary emphysema"), "B", radlex="RID4799"),
     _row("fibrosis", "pulmonary fibrosis", "chest", LUNG, _sct("112674009", "Fibrosis"), "A"),
     _row("hernia", "diaphragmatic hernia", "chest", DIAPHRAGM, "RL0208", article="a"),
     _row("infiltration", "infiltrate", "chest", LUNG, _dcm("112121", "Infiltrate"), "A", article="an"),
     _row("mass", "lung mass", "chest", LUNG, _sct("4147007", "Mass"), "A", radlex="RID3874", article="a"),
-    _row("nodule", "lung nodule", "chest", LUNG, _sct("27925004", "Nodule"), "A", radlex="RID50149", article="a"),
+    _row("nodule", "lung nodule", "chest", LUNG, _sct("27925004", "Nodule"), "A", radlex="RID50149", cde="RDES195",
+         article="a"),
     _row("pleural-thickening", "pleural thickening", "chest", PLEURA, "RL0212"),
-    _row("pneumonia", "pneumonia", "chest", LUNG, _sct("233604007", "Pneumonia"), "B", radlex="RID5350"),
+    _row("pneumonia", "pneumonia", "chest", LUNG, _sct("233604007", "Pneumonia"), "B", radlex="RID5350", cde="RDES76"),
     _row("pneumothorax", "pneumothorax", "chest", PLEURA,
          _sct("36118008", "Pneumothorax"), "A", radlex="RID5352", article="a"),
     _row("tension-pneumothorax", "tension pneumothorax", "chest", PLEURA, "RL0215", article="a", critical=True),
@@ -266,15 +271,18 @@ def as_markdown() -> str:
         "",
         "Grades: **A** stands in the code tables of DICOM PS3.16 · **B** several independent public sources agree, or",
         "the registry was checked · **local** no code could be confirmed, so the project's own scheme",
-        f"`{LOCAL_SCHEME}` is used. RadLex codes are of grade B, site codes of grade A. *Critical* findings are told",
-        "at once and keep a heatmap at full image resolution.",
+        f"`{LOCAL_SCHEME}` is used. RadLex codes are of grade B, site codes of grade A. CDE is the set of common",
+        "data elements of ACR / RSNA RadElement, where two public sources agree on it (grade B); it goes into FHIR.",
+        "Sets that one source alone names (haemorrhage, rib fracture, support devices) are left out, and so is lung",
+        "opacity, on which sources contradict each other. *Critical* findings are told at once and keep a heatmap at",
+        "full image resolution.",
         "",
-        "| name | label | study | code | grade | RadLex | site | critical |",
-        "|---|---|---|---|---|---|---|---|",
+        "| name | label | study | code | grade | RadLex | CDE | site | critical |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for row in FINDINGS.values():
-        radlex = f"`{row.radlex.value}`" if row.radlex else "–"
-        cells = [f"`{row.name}`", row.label, row.anatomy, written(row.code), row.grade, radlex]
+        radlex, cde = (f"`{other.value}`" if other else "–" for other in (row.radlex, row.cde))
+        cells = [f"`{row.name}`", row.label, row.anatomy, written(row.code), row.grade, radlex, cde]
         cells += [f"`{row.site.value}` {row.site.meaning}", "yes" if row.critical else "–"]
         lines.append(f"| {' | '.join(cells)} |")
     lines += ["", "## Names of torchxrayvision", "", "| theirs | ours |", "|---|---|"]

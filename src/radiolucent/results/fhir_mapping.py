@@ -17,7 +17,7 @@ from radiolucent.results.hl7_mapping import MappingCode
 CODE_SYSTEM: Final = f"urn:oid:{derived_uid('radiolucent', 'code-system')}"
 """The project's own codes (``99RADIOLUCENT``); an OID, because no web address is theirs."""
 
-_NEEDED: Final = ("SCT", "LN", "DCM", "RADLEX")
+_NEEDED: Final = ("SCT", "LN", "DCM", "RADLEX", "RADELEMENT")
 
 
 class Systems(TableModel):
@@ -72,7 +72,8 @@ class FhirMapping(TableModel):
         """All codes of a finding, a site's own first."""
         kind = FINDINGS[name]
         own = self.codes.get(name)
-        return tuple(code for code in (own.code if own else None, kind.code, kind.radlex) if code is not None)
+        known = (own.code if own else None, kind.code, kind.radlex, kind.cde)
+        return tuple(code for code in known if code is not None)
 
 
 @cache

@@ -66,3 +66,9 @@ def test_a_site_names_its_systems_codes_and_the_status_of_a_correction(tmp_path:
         ("https://site.example/codes", "GLI"),
         (CODE_SYSTEM, "RL0101"),
     ]
+
+
+def test_a_findings_common_data_elements_are_among_its_codes() -> None:
+    codes = {code.scheme: code.value for code in default_mapping().finding_codes("effusion")}
+    assert codes == {"SCT": "60046008", "RADLEX": "RID34539", "RADELEMENT": "RDES254"}
+    assert default_mapping().system("RADELEMENT") == "https://radelement.org"
