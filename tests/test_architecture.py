@@ -22,6 +22,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("__main__",),
     ("cli",),
     ("pipeline", "training"),
+    ("rollout",),
     ("evaluate",),
     ("ingest", "explain", "results", "store"),
     ("engines",),
