@@ -45,6 +45,19 @@ class NothingToRead(SenderError):
     """The path holds no image at all."""
 
 
+class BrokenProtocol(SenderError):
+    """A peer's bytes break the protocol: its association or request is ended.
+
+    Parameters
+    ----------
+    reason : Reason/Diag. of the A-ABORT that answers it (PS3.8 table 9-26).
+    """
+
+    def __init__(self, what: str, *, reason: int = 0) -> None:
+        self.reason = reason
+        super().__init__(what)
+
+
 class SetupError(RadiolucentError):
     """The installation or its settings are wrong: the person who runs it must act."""
 
@@ -59,6 +72,18 @@ class MissingExtra(SetupError):
 
 class OutputExists(SetupError):
     """The output folder exists already: nothing is overwritten unless asked for."""
+
+
+class ListenerFailed(SetupError):
+    """The DICOM listener can't start: its address is taken, or its TLS files are wrong."""
+
+
+class OutOfSpace(SetupError):
+    """The archive's disk is at its watermark or full: nothing more is taken until there is room."""
+
+
+class NoSuchStudy(SetupError):
+    """A study, reading or delivery that was named isn't known here."""
 
 
 class EngineError(RadiolucentError):
@@ -83,6 +108,40 @@ class EncodingError(RadiolucentError):
 
 class DeliveryError(RadiolucentError):
     """A result could not be handed over to its destination."""
+
+
+class RetriableDelivery(DeliveryError):
+    """Not handed over now, but the same may succeed later: down, busy, hanging, or an answer nobody understands.
+
+    Parameters
+    ----------
+    reason : what happened and what to do, in one sentence; names no patient.
+    destination : its name in the settings.
+    delivered : what this attempt did hand over (SOP Instance UIDs, control IDs); sending it again does no harm.
+    retry_after_s : how long the peer asked to be left alone, or None.
+    """
+
+    def __init__(
+        self, reason: str, *, destination: str, delivered: tuple[str, ...] = (), retry_after_s: float | None = None
+    ) -> None:
+        self.reason, self.destination, self.delivered = reason, destination, delivered
+        self.retry_after_s = retry_after_s
+        super().__init__(f"{destination}: {reason}")
+
+
+class FinalDelivery(DeliveryError):
+    """Refused for good: sending the same again would be refused again, so a person must act.
+
+    Parameters
+    ----------
+    reason : what was refused and what to do, in one sentence; names no patient.
+    destination : its name in the settings.
+    delivered : what was handed over all the same.
+    """
+
+    def __init__(self, reason: str, *, destination: str, delivered: tuple[str, ...] = ()) -> None:
+        self.reason, self.destination, self.delivered = reason, destination, delivered
+        super().__init__(f"{destination}: {reason}")
 
 
 class AuditError(RadiolucentError):

@@ -96,7 +96,7 @@ class InstanceRow(Base):
     size_bytes: Mapped[int] = mapped_column()
     source_kind: Mapped[str] = mapped_column(WORD, default="")
     calling_ae: Mapped[str] = mapped_column(WORD, default="")
-    association_id: Mapped[str] = mapped_column(WORD, default="", index=True)
+    association_id: Mapped[str] = mapped_column(NAME, default="", index=True)
     received_at: Mapped[datetime] = mapped_column(index=True)
     state: Mapped[str] = mapped_column(WORD, default="received", index=True)
     reason: Mapped[str] = mapped_column(Text, default="")
@@ -124,7 +124,7 @@ class AssociationRow(Base):
 
     __tablename__ = "associations"
 
-    association_id: Mapped[str] = mapped_column(WORD, primary_key=True)
+    association_id: Mapped[str] = mapped_column(NAME, primary_key=True)
     calling_ae: Mapped[str] = mapped_column(WORD, default="")
     opened_at: Mapped[datetime] = mapped_column()
     closed_at: Mapped[datetime | None] = mapped_column(default=None, index=True)
@@ -149,7 +149,9 @@ class RevisionRow(Base):
     reason: Mapped[str] = mapped_column(Text, default="")
     prior_study_instance_uid: Mapped[str] = mapped_column(String(64), default="")
     worker: Mapped[str] = mapped_column(NAME, default="")
+    attempts: Mapped[int] = mapped_column(default=0)
     made_at: Mapped[datetime] = mapped_column()
+    enqueued_at: Mapped[datetime | None] = mapped_column(default=None)
     started_at: Mapped[datetime | None] = mapped_column(default=None)
     finished_at: Mapped[datetime | None] = mapped_column(default=None)
 
