@@ -209,6 +209,9 @@ def _comment(finding: Finding, series: SeriesReading, region: Region | None = No
     for name, graded in (("Urgency", finding.urgency), ("Confidence", finding.confidence)):
         if graded is not None:
             parts.append(f"{name}: {graded.level}.")
+    if finding.change is not None:
+        note = f" ({finding.change_note})" if finding.change_note else ""
+        parts.append(f"Against the prior study: {finding.change}{note}.")
     if finding.basis == "phantom":
         parts.append("Known from synthetic images (phantom) only.")
     parts.append(f"Engine {series.engine.label}. {NOT_FOR_CLINICAL_USE}")

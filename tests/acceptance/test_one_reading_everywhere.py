@@ -1,0 +1,153 @@
+"""One study read against its prior; every file that comes out is read back and tells the same of every finding."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pydicom
+import pytest
+from typer.testing import CliRunner
+
+from radiolucent.cli.main import app
+from radiolucent.findings.taxonomy import finding_type
+from radiolucent.phantom.studies import make_study
+
+SIDES = {"24028007": "right", "7771000": "left", "51440002": "bilateral", "260528009": "midline"}
+
+
+class Words(HTMLParser):
+    """Text of a page without its styles and scripts, white space as single blanks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts: list[str] = []
+        self._hidden = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._hidden += tag in ("style", "script")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._hidden -= tag in ("style", "script")
+
+    def handle_data(self, data: str) -> None:
+        if not self._hidden:
+            self.parts.append(data)
+
+
+def words(path: Path) -> str:
+    parser = Words()
+    parser.feed(path.read_text(encoding="utf-8"))
+    return re.sub(r"\s+", " ", " ".join(parser.parts))
+
+
+def only_images(folder: Path) -> Path:
+    for other in [path for path in folder.iterdir() if path.suffix != ".dcm"]:
+        other.unlink()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("everywhere")
+    current = make_study("brain-mr", ("glioma",), seed=5, slices=14)
+    current.save(folder / "current")
+    make_study("brain-mr", seed=5, prior_of=current, change="smaller").save(folder / "prior")
+    only_images(folder / "current"), only_images(folder / "prior")
+    asked = ["read", folder / "current", "--prior", folder / "prior", "--engine", "brain-mri", "-o", folder / "out"]
+    result = CliRunner().invoke(app, [str(word) for word in asked])
+    assert result.exit_code == 0, result.stderr
+    return folder / "out"
+
+
+@pytest.fixture(scope="module")
+def findings(out: Path) -> list[dict[str, Any]]:
+    document = json.loads((out / "reading.json").read_text(encoding="utf-8"))
+    found = [one for series in document["studies"][0]["series"] for one in series["findings"]]
+    assert {one["positive"] for one in found} == {True, False}
+    assert any(one["change"] for one in found)
+    return found
+
+
+def dicom(out: Path, ending: str) -> list[pydicom.Dataset]:
+    found: list[pydicom.Dataset] = [pydicom.dcmread(path) for path in sorted((out / "dicom").rglob(f"*{ending}"))]
+    assert found
+    return found
+
+
+def items(dataset: Any) -> list[Any]:
+    own = list(dataset.get("ContentSequence", []))
+    return own + [item for child in own for item in items(child)]
+
+
+def groups(report: pydicom.Dataset) -> list[list[Any]]:
+    containers = [one for one in items(report) if one.ValueType == "CONTAINER"]
+    return [items(one) for one in containers if one.ConceptNameCodeSequence[0].CodeMeaning == "Measurement Group"]
+
+
+def value(group: list[Any], meaning: str) -> Any:
+    item = next(one for one in group if one.ConceptNameCodeSequence[0].CodeMeaning == meaning)
+    if item.ValueType == "NUM":
+        return float(item.MeasuredValueSequence[0].NumericValue)
+    return item.ConceptCodeSequence[0].CodeValue if item.ValueType == "CODE" else item.TextValue
+
+
+def test_the_structured_reports_tell_every_finding(out: Path, findings: list[dict[str, Any]]) -> None:
+    told = {value(group, "Finding"): group for report in dicom(out, "-report.dcm") for group in groups(report)}
+    assert len(told) == len(findings)
+    for one in findings:
+        group = told[finding_type(one["name"]).code.value]
+        assert value(group, "Probability") == pytest.approx(one["probability"], abs=1e-5)
+        assert value(group, "Operating point") == pytest.approx(one["operating_point"], abs=1e-5)
+        comment = value(group, "Comment")
+        assert f"Urgency: {one['urgency']['level']}." in comment
+        assert (f"Confidence: {one['confidence']['level']}." if one["confidence"] else "Not found") in comment
+        assert (f"Against the prior study: {one['change']}" in comment) == bool(one["change"])
+        assert one["change_note"] in comment
+        if one["positive"]:
+            region = one["localisation"]["regions"][0]
+            assert value(group, "Volume") == pytest.approx(region["volume_ml"], rel=1e-4)
+            site = next(item for item in group if item.ConceptNameCodeSequence[0].CodeMeaning == "Laterality")
+            assert SIDES[site.ConceptCodeSequence[0].CodeValue] == one["localisation"]["laterality"]
+
+
+def test_the_presentation_state_labels_what_is_positive_and_nothing_else(
+    out: Path, findings: list[dict[str, Any]]
+) -> None:
+    labels = {
+        text.UnformattedTextValue
+        for state in dicom(out, "presentation-state.dcm")
+        for graphic in state.GraphicAnnotationSequence
+        for text in graphic.get("TextObjectSequence", [])
+    }
+    assert labels == {
+        f"{finding_type(one['name']).label} {100 * one['probability']:.0f}% - AI, not diagnostic"
+        for one in findings
+        if one["positive"]
+    }
+
+
+@pytest.mark.parametrize("page", ["report.html", "insight"])
+def test_the_pages_tell_every_finding(out: Path, findings: list[dict[str, Any]], page: str) -> None:
+    path = out / page if page.endswith(".html") else next((out / page).glob("*.html"))
+    text = words(path)
+    for one in findings:
+        assert finding_type(one["name"]).label in text
+        assert f"{100 * one['probability']:.0f}" in text
+        if one["positive"]:
+            assert one["urgency"]["level"][2:].lower() in text.lower()
+            assert one["confidence"]["level"] in text.lower()
+            assert one["localisation"]["laterality"] in text.lower()
+            # the sheet has one page's room: it leaves the comparison to the report
+            assert page == "insight" or one["change_note"].split(";")[0] in text
+
+
+def test_every_positive_finding_has_its_map_its_area_and_its_picture(out: Path, findings: list[dict[str, Any]]) -> None:
+    positive = {one["name"] for one in findings if one["positive"]}
+    for ending in ("-parametric-map.dcm", "-segmentation.dcm"):
+        assert {path.name.removesuffix(ending) for path in (out / "dicom").rglob(f"*{ending}")} == positive
+    pictures = {path.name.split("-overlay")[0] for path in (out / "dicom").rglob("*-overlay*.dcm")}
+    assert pictures == positive
