@@ -17,23 +17,58 @@ from torch.nn import functional
 from radiolucent.errors import InvalidBundle
 
 _GROUP = 16
+# a trait counts where it is seen, however small its part of the image
+_TRAIT_SHARPNESS = 2.0
 
 
-def _norm(channels: int) -> nn.GroupNorm:
+class LevelNorm(nn.Module):
+    """Batch norm whose mean and variance are measured on clean images when training ends, not while it runs.
+
+    In evaluation every pixel is scaled alike, whatever else is in view: what crops taught holds for whole films.
+
+    Attributes
+    ----------
+    mean, variance : float32 ``(channels,)`` buffers, used in evaluation.
+    seen : batches since `forget`; while training, the buffers are the plain average over them.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.ones(channels)), nn.Parameter(torch.zeros(channels))
+        self.mean: Tensor
+        self.variance: Tensor
+        self.register_buffer("mean", torch.zeros(channels))
+        self.register_buffer("variance", torch.ones(channels))
+        self.seen = 0
+
+    def forget(self) -> None:
+        """Start the average over batches anew."""
+        self.seen = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            self.seen += 1
+        share = 1.0 / max(1, self.seen)
+        return functional.batch_norm(
+            x, self.mean, self.variance, self.weight, self.bias, training=self.training, momentum=share
+        )
+
+
+def _norm(channels: int, norm: str) -> nn.Module:
     # group norm: batch norm's running statistics drift away from clean images under augmentation
-    return nn.GroupNorm(max(1, channels // _GROUP), channels)
+    return LevelNorm(channels) if norm == "level" else nn.GroupNorm(max(1, channels // _GROUP), channels)
 
 
 class _Block(nn.Module):
     """Two 3×3 convolutions and a shortcut; the second norm starts at 0, so a new block is the identity."""
 
-    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+    def __init__(self, inputs: int, outputs: int, stride: int, norm: str) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
-        self.norm1 = _norm(outputs)
+        self.norm1 = _norm(outputs, norm)
         self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
-        self.norm2 = _norm(outputs)
-        nn.init.zeros_(self.norm2.weight)
+        self.norm2 = _norm(outputs, norm)
+        nn.init.zeros_(self.norm2.get_parameter("weight"))
         self.shortcut: nn.Module = nn.Identity()
         if stride != 1 or inputs != outputs:
             pool: nn.Module = nn.AvgPool2d(stride) if stride != 1 else nn.Identity()
@@ -48,20 +83,32 @@ class _Features(nn.Module):
     """Residual stages at stride 4, 8, 16, … and a top-down path back to the finest of `grid_stride`."""
 
     def __init__(
-        self, channels: int, stem: int, widths: Sequence[int], depths: Sequence[int], top: int, grid_stride: int
+        self,
+        channels: int,
+        stem: int,
+        widths: Sequence[int],
+        depths: Sequence[int],
+        top: int,
+        grid_stride: int,
+        norm: str,
     ) -> None:
         super().__init__()
-        self.stem = nn.Sequential(nn.Conv2d(channels, stem, 5, 2, 2, bias=False), _norm(stem), nn.ReLU())
+        self.stem = nn.Sequential(nn.Conv2d(channels, stem, 5, 2, 2, bias=False), _norm(stem, norm), nn.ReLU())
         stages, inputs = [], stem
         for width, depth in zip(widths, depths, strict=True):
-            blocks = [_Block(inputs if index == 0 else width, width, 2 if index == 0 else 1) for index in range(depth)]
+            blocks = [
+                _Block(inputs if index == 0 else width, width, 2 if index == 0 else 1, norm) for index in range(depth)
+            ]
             stages.append(nn.Sequential(*blocks))
             inputs = width
         self.stages = nn.ModuleList(stages)
         self.first = int(math.log2(grid_stride)) - 2
         self.laterals = nn.ModuleList([nn.Conv2d(width, top, 1, bias=False) for width in widths[self.first :]])
         self.smooth = nn.ModuleList(
-            [nn.Sequential(nn.Conv2d(top, top, 3, 1, 1, bias=False), _norm(top), nn.ReLU()) for _ in self.laterals]
+            [
+                nn.Sequential(nn.Conv2d(top, top, 3, 1, 1, bias=False), _norm(top, norm), nn.ReLU())
+                for _ in self.laterals
+            ]
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -112,12 +159,18 @@ class EvidenceNet(nn.Module):
     top : channels of the top-down path, and of `features`.
     grid_stride : input pixels per cell side: 4, 8, ….
     pooling, sharpness : see `pool_evidence`.
+    norm : ``group``, or ``level`` (see `LevelNorm`).
+    sites, traits : beside the findings, the image's sites (one head each, mixed by the network's own routing) and
+        further traits. ``0`` and ``0``: none, and the maps are ``evidence(features)``.
+    shown : so many of the last traits are given out as findings, behind the others, each with its own map.
 
     Attributes
     ----------
     features : module, (N, channels, H, W) → (N, top, H / grid_stride, W / grid_stride); the Grad-CAM target layer.
     evidence : ``Conv2d(top, K, 1, bias=False)``.
     bias : float32 (K,) buffer: ``logit = pool(M) + bias``.
+    site_heads : ``Conv2d(top, sites * K, 1, bias=False)``: what each site adds to the maps. The share of each site is
+        the softmax of its trait logit, so the maps stay linear in `features` once the image is routed.
     """
 
     def __init__(
@@ -132,23 +185,70 @@ class EvidenceNet(nn.Module):
         grid_stride: int = 4,
         pooling: str = "log-sum-exp",
         sharpness: float | None = 2.0,
+        norm: str = "group",
+        sites: int = 0,
+        traits: int = 0,
+        shown: int = 0,
     ) -> None:
         super().__init__()
-        self.pooling, self.sharpness = pooling, sharpness
-        self.features = _Features(channels, stem, widths, depths, top, grid_stride)
+        self.pooling, self.sharpness, self.sites, self.shown = pooling, sharpness, sites, shown
+        self.features = _Features(channels, stem, widths, depths, top, grid_stride, norm)
         self.evidence = nn.Conv2d(top, findings, 1, bias=False)
         # most cells are background: start there, since this layer has no bias to learn it with
         nn.init.normal_(self.evidence.weight, mean=-0.1, std=0.05)
         self.bias: Tensor
         self.register_buffer("bias", torch.zeros(findings))
+        if sites + traits:
+            self.traits = nn.Conv2d(top, sites + traits, 1)
+        if sites:
+            self.site_heads = nn.Conv2d(top, sites * findings, 1, bias=False)
+            nn.init.zeros_(self.site_heads.weight)
+
+    @property
+    def biases(self) -> list[float]:
+        """What is added to each pooled map, logit units: the findings', then those of the traits shown."""
+        shown = self.traits.bias[-self.shown :].tolist() if self.shown and self.traits.bias is not None else []
+        return [float(value) for value in (*self.bias.tolist(), *shown)]
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Float32 ``(N, channels, H, W)`` → logits ``(N, K)`` and evidence ``(N, K, h, w)``, both float32."""
+        """Float32 ``(N, channels, H, W)`` → logits ``(N, K + shown)``, evidence ``(N, K + shown, h, w)``, float32."""
         features = self.features(x)
         with torch.autocast(x.device.type, enabled=False):
-            evidence = self.evidence(features.float())
-            logits = pool_evidence(evidence, self.pooling, self.sharpness) + self.bias
+            evidence, maps, _ = self._heads(features.float())
+            bias = self.bias
+            if self.shown:
+                evidence = torch.cat([evidence, maps[:, -self.shown :]], dim=1)
+                bias = torch.cat([bias, self.traits.get_parameter("bias")[-self.shown :]])
+            logits = pool_evidence(evidence, self.pooling, self.sharpness) + bias
         return logits, evidence
+
+    def describe(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What training looks at: logits and evidence of the findings alone, and the logits of sites and traits.
+
+        Returns
+        -------
+        logits ``(N, K)``, evidence ``(N, K, h, w)``, described ``(N, sites + traits)``, all float32
+        """
+        features = self.features(x)
+        with torch.autocast(x.device.type, enabled=False):
+            evidence, _, described = self._heads(features.float())
+            logits = pool_evidence(evidence, self.pooling, self.sharpness) + self.bias
+        return logits, evidence, described
+
+    def _heads(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Evidence of the findings, maps of sites and traits without their bias, and the logits of these."""
+        evidence = self.evidence(features)
+        if not hasattr(self, "traits"):
+            none = features.new_zeros(features.shape[0], 0)
+            return evidence, none[:, :, None, None], none
+        maps = functional.conv2d(features, self.traits.weight)
+        described = pool_evidence(maps, "log-sum-exp", _TRAIT_SHARPNESS) + self.traits.get_parameter("bias")
+        if self.sites:
+            # the routing takes no part in the gradient: to the maps' slopes it is a constant
+            share = torch.softmax(described[:, : self.sites].detach(), dim=1)
+            heads = self.site_heads(features).unflatten(1, (self.sites, -1))
+            evidence = evidence + (share[:, :, None, None, None] * heads).sum(dim=1)
+        return evidence, maps, described
 
 
 NETWORKS: dict[str, type[nn.Module]] = {"evidence-net": EvidenceNet}

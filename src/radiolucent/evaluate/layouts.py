@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +35,7 @@ class Row:
     outlined : True where every visible finding is outlined, so that what lies outside is background.
     spacing_mm : (between rows, between columns), or None.
     group : images of one group (patient, block) stay together in every split and bootstrap.
-    subgroups : name → value, for figures per site, hardware, ….
+    subgroups : name → value, for figures per site, hardware, …; ``a+b`` belongs to both a and b.
     """
 
     path: Path
@@ -50,11 +50,12 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """A table's columns, and how a line of it becomes a `Row`."""
+    """A table's columns, and how a line of it becomes a `Row`; `review` judges rows by their neighbours."""
 
     name: str
     columns: frozenset[str]
     read: Callable[[Path, dict[str, str]], Row]
+    review: Callable[[list[Row]], list[Row]] | None = None
 
 
 def read_rows(folder: Path, *, labels: str = "labels.csv", images: Path | None = None) -> list[Row]:
@@ -76,7 +77,8 @@ def read_rows(folder: Path, *, labels: str = "labels.csv", images: Path | None =
         with table.open(newline="", encoding="utf-8") as stream:
             reader = csv.DictReader(stream)
             layout = find_layout(reader.fieldnames or (), table)
-            return [layout.read(where, line) for line in reader]
+            rows = [layout.read(where, line) for line in reader]
+            return layout.review(rows) if layout.review else rows
     except OSError as error:
         raise SetupError(f"{table} can't be read: --data names a folder that holds labels.csv and images/") from error
     except (KeyError, ValueError, TypeError) as error:
@@ -154,10 +156,140 @@ def _brain_mri_cheng(images: Path, line: dict[str, str]) -> Row:
     )
 
 
+_BLEEDS = {
+    "EDH": "epidural-haemorrhage",
+    "SDH": "subdural-haemorrhage",
+    "SAH": "subarachnoid-haemorrhage",
+    "IPH": "intraparenchymal-haemorrhage",
+    "IVH": "intraventricular-haemorrhage",
+}
+_ANY = "any-haemorrhage"
+# no spacing is known: a field of 235 mm is assumed, in which the heads of both sets are about 180 mm long
+_HEAD_CT_FIELD_MM = 235.0
+
+
+def _box(left: float, top: float, right: float, bottom: float) -> Float:
+    return np.array([[top, left], [top, right], [bottom, right], [bottom, left]], dtype=np.float64)
+
+
+def _head_ct_subtypes(images: Path, line: dict[str, str]) -> Row:
+    """CT slices with boxes per kind of bleed, none of them in slices without; spacing assumed."""
+    path = images / line["file"]
+    with Pillow.open(path) as picture:
+        width, height = picture.size
+    outlines = []
+    for kind, (x, y, wide, high) in json.loads(line["boxes_cxcywh_by_subtype"]):
+        place = _box((x - wide / 2) * width, (y - high / 2) * height, (x + wide / 2) * width, (y + high / 2) * height)
+        outlines += [(_BLEEDS[kind], place - 0.5), (_ANY, place - 0.5)]
+    present = {_BLEEDS[kind] for kind in line["subtypes"].split("+") if kind}
+    millimetres = _HEAD_CT_FIELD_MM / max(width, height)
+    return Row(
+        path=path,
+        labels={**{name: float(name in present) for name in _BLEEDS.values()}, _ANY: float(bool(present))},
+        outlines=tuple(outlines),
+        outlined=True,
+        spacing_mm=(millimetres, millimetres),
+        split=line.get("split", ""),
+        group=line.get("group") or line["file"],
+        subgroups={"source": "subtypes"},
+    )
+
+
+def _head_ct_ich(images: Path, line: dict[str, str]) -> Row:
+    """Slices of whole series of spontaneous bleeds in the brain, a box around each; spacing assumed.
+
+    Extension into ventricles or subarachnoid space isn't labelled, so it is unknown where there is a bleed.
+    """
+    boxes = [_box(*corners) for corners in json.loads(line["lesion_box_xyxy"] or "[]")]
+    inside = _BLEEDS["IPH"]
+    marked = bool(boxes) or line["oedema_mask"] == "1"
+    labels = {_BLEEDS["EDH"]: 0.0, _BLEEDS["SDH"]: 0.0, inside: float(marked), _ANY: float(marked)}
+    if not marked:
+        labels |= {_BLEEDS["SAH"]: 0.0, _BLEEDS["IVH"]: 0.0}
+    millimetres = _HEAD_CT_FIELD_MM / 256
+    return Row(
+        path=images / line["file"],
+        labels=labels,
+        outlines=tuple((name, place) for place in boxes for name in (inside, _ANY)),
+        outlined=bool(boxes) or not marked,
+        spacing_mm=(millimetres, millimetres),
+        split=line.get("split", ""),
+        group=line["patient"],
+        subgroups={"slice": line["slice"]},
+    )
+
+
+def _near_a_bleed(rows: list[Row]) -> list[Row]:
+    """A slice next to one with a bleed is no negative: its labels are unknown. The slice number is no subgroup."""
+    marked = {(row.group, int(row.subgroups["slice"])) for row in rows if row.labels[_ANY] == 1}
+    reviewed = []
+    for row in rows:
+        number = int(row.subgroups["slice"])
+        beside = row.labels[_ANY] == 0 and any((row.group, number + step) in marked for step in (-1, 1))
+        further = any((row.group, number + step) in marked for step in (-3, -2, 2, 3))
+        labels = {name: row.labels[name] for name in (_BLEEDS["EDH"], _BLEEDS["SDH"])} if beside else dict(row.labels)
+        if row.labels[_ANY] == 0 and further:
+            # ventricles fill beyond the slices of the clot
+            labels.pop(_BLEEDS["IVH"], None)
+        reviewed.append(
+            replace(row, labels=labels, outlined=row.outlined and not beside, subgroups={"source": "series"})
+        )
+    return reviewed
+
+
+_BONE_SITES = ("hand", "leg", "hip", "shoulder")
+
+
+def _bone_fracatlas(images: Path, line: dict[str, str]) -> Row:
+    """Radiographs with every fracture outlined; a film may show several sites."""
+    polygons, boxes = (json.loads(line.get(name) or "[]") for name in ("polygons_xy", "boxes_xywh"))
+    outlines = [np.array(points, dtype=np.float64).reshape(-1, 2)[:, ::-1].copy() for points in polygons]
+    if not outlines:
+        outlines = [
+            np.array([[y, x], [y, x + width], [y + height, x + width], [y + height, x]])
+            for x, y, width, height in boxes
+        ]
+    shown, hardware = line["site"].split("+"), line["hardware"] == "1"
+    return Row(
+        path=images / line["file"],
+        labels={
+            "fracture": float(line["fractured"]),
+            "hardware": float(hardware),
+            **{site: float(site in shown) for site in _BONE_SITES},
+        },
+        outlines=tuple(("fracture", points) for points in outlines),
+        outlined=True,
+        spacing_mm=None,
+        split=line.get("split", ""),
+        group=f"cluster-{line.get('cluster', line['file'])}",
+        subgroups={
+            "site": line["site"],
+            "view": line.get("view", ""),
+            "hardware": "with hardware" if hardware else "without hardware",
+        },
+    )
+
+
 LAYOUTS: dict[str, Layout] = {
     layout.name: layout
     for layout in (
+        Layout(
+            name="head-ct-subtypes",
+            columns=frozenset({"file", "subtypes", "boxes_cxcywh_by_subtype"}),
+            read=_head_ct_subtypes,
+        ),
+        Layout(
+            name="head-ct-ich",
+            columns=frozenset({"file", "patient", "slice", "oedema_mask", "lesion_box_xyxy"}),
+            read=_head_ct_ich,
+            review=_near_a_bleed,
+        ),
         Layout(name="brain-mri-cheng", columns=frozenset({"file", "class", "polygon_xy"}), read=_brain_mri_cheng),
+        Layout(
+            name="bone-fracatlas",
+            columns=frozenset({"file", "fractured", "site", "hardware"}),
+            read=_bone_fracatlas,
+        ),
     )
 }
 

@@ -25,6 +25,8 @@ from radiolucent.imaging.heatmap import Heatmap
 Report = Callable[[int, int], None]
 Measured = dict[str, Any]
 NEAR_MM = 8.0
+# a subgroup with fewer cases than this, of either kind, says nothing of the spread
+_ENOUGH = 10
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -174,6 +176,7 @@ def summarise(bundle: Bundle, cases: Sequence[Case], *, data: str, split: str | 
     result["localisation"] = _localisation(cases, "placements", draws)
     result["baselines"] = {name: _localisation(cases, name, draws) for name in ("centre", "mean_mask")}
     result["subgroups"] = _subgroups(cases, truth, probabilities, names, draws)
+    result["spread"] = {key: _spread(values, names) for key, values in result["subgroups"].items()}
     result["cases"] = [_case_json(case, names) for case in cases]
     return result
 
@@ -260,8 +263,9 @@ def _subgroups(
     result: Measured = {}
     for key in sorted({key for case in cases for key in case.row.subgroups}):
         result[key] = {}
-        for value in sorted({case.row.subgroups.get(key, "") for case in cases}):
-            index = np.array([i for i, case in enumerate(cases) if case.row.subgroups.get(key, "") == value])
+        values = [case.row.subgroups.get(key, "").split("+") for case in cases]
+        for value in sorted({part for parts in values for part in parts}):
+            index = np.array([i for i, parts in enumerate(values) if value in parts])
             part = [cases[i] for i in index]
             groups = [case.row.group for case in part]
             figures: Measured = {"n": len(part), "localisation": _localisation(part, "placements", draws)["all"]}
@@ -270,8 +274,22 @@ def _subgroups(
                 if known.all():
                     score, real = probabilities[index, k], truth[index, k] > 0.5
                     figures[name] = _ranking(score, real, groups, draws)
+                    figures[name]["fewest"] = int(min(real.sum(), (~real).sum()))
             result[key][value] = figures
     return result
+
+
+def _spread(subgroups: Measured, names: Sequence[str]) -> Measured:
+    """Largest less smallest value over the subgroups that hold enough to measure one, or None for fewer than two."""
+    found: Measured = {}
+    for name in names:
+        measured = [
+            part[name]["value"] for part in subgroups.values() if part.get(name, {}).get("fewest", 0) >= _ENOUGH
+        ]
+        found[name] = {"auroc": round(max(measured) - min(measured), 6) if len(measured) > 1 else None}
+    hits = [part["localisation"].get("hit_rate") for part in subgroups.values()]
+    rates = [hit["value"] for hit in hits if hit and hit["n"] >= _ENOUGH]
+    return {**found, "hit_rate": round(max(rates) - min(rates), 6) if len(rates) > 1 else None}
 
 
 def _ranking(score: NDArray[np.float64], real: NDArray[np.bool_], groups: Sequence[str], draws: int) -> Measured:
@@ -323,6 +341,7 @@ def _case_json(case: Case, names: Sequence[str]) -> Measured:
             "hit": spot.hit,
             "dice": round(spot.dice, 4),
             "distance_mm": round(spot.distance_mm, 3) if np.isfinite(spot.distance_mm) else None,
+            "distance_px": round(spot.distance_px, 2) if np.isfinite(spot.distance_px) else None,
         }
         for name, spot in case.placements.items()
     }

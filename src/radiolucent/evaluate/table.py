@@ -38,6 +38,25 @@ def lines(measured: dict[str, Any]) -> list[tuple[str, str, str]]:
         for key in ("hit_rate", "dice", "centroid_mm_median"):
             if key in parts.get("all", {}):
                 found.append((_LABELS[key][0], title, text(key, parts["all"][key])))
+    return found + _subgroup_lines(measured)
+
+
+def _subgroup_lines(measured: dict[str, Any]) -> list[tuple[str, str, str]]:
+    found: list[tuple[str, str, str]] = []
+    for key, parts in measured.get("subgroups", {}).items():
+        for value, figures in parts.items():
+            where = f"{key}: {value or 'not stated'} ({figures['n']})"
+            for finding in measured["findings"]:
+                if figures.get(finding, {}).get("value") is not None:
+                    found.append((f"AUROC, {finding}", where, text("auroc", figures[finding])))
+            if "hit_rate" in figures["localisation"]:
+                found.append((_LABELS["hit_rate"][0], where, text("hit_rate", figures["localisation"]["hit_rate"])))
+        spread = measured.get("spread", {}).get(key, {})
+        for finding in measured["findings"]:
+            if spread.get(finding, {}).get("auroc") is not None:
+                found.append((f"AUROC, {finding}, largest less smallest", key, f"{spread[finding]['auroc']:.3f}"))
+        if spread.get("hit_rate") is not None:
+            found.append((f"{_LABELS['hit_rate'][0]}, largest less smallest", key, f"{spread['hit_rate']:.3f}"))
     return found
 
 

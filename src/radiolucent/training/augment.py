@@ -13,11 +13,21 @@ from radiolucent.training.recipe import Augmentation
 # pixels kept free between a cut or mirrored edge and the outline
 _MARGIN = 4.0
 # a finding of which less than this share of pixels stays in view counts as gone
-_LEFT = 0.15
+LEAST_LEFT = 0.15
+# what is darker than this, in network units above air, is air
+_AIR = 0.05
 
 
 def augment(
-    images: Tensor, cover: Tensor, midline: Tensor, *, size: int, air: float, how: Augmentation, random: torch.Generator
+    images: Tensor,
+    cover: Tensor,
+    midline: Tensor,
+    *,
+    size: int,
+    air: float,
+    how: Augmentation,
+    random: torch.Generator,
+    centres: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Draw varied network inputs from packed images.
 
@@ -29,6 +39,7 @@ def augment(
     size : side of the result, pixels.
     air : value of what lies outside the image.
     random : source of every choice, on the CPU: the same seed gives the same batch.
+    centres : float32 ``(N, 2)``, (column, row) of the packed image that comes to lie in the middle; None: its middle.
 
     Returns
     -------
@@ -36,12 +47,14 @@ def augment(
     cover : float32 ``(N, K, size, size)``, in [0, 1].
     removed : bool ``(N,)``; True where the whole finding was taken out, so that the image is a true negative.
     """
-    images, cover, mirrored = mirror_half(images, cover, midline, share=how.mirror, random=random)
+    mirrored = torch.zeros(len(images), dtype=torch.bool, device=images.device)
+    if how.mirror > 0:
+        images, cover, mirrored = mirror_half(images, cover, midline, share=how.mirror, random=random)
     images, cover, cut = _cut_side(images, cover, air, how.cut, random)
     before = cover.sum(dim=(1, 2, 3))
-    both = _move(torch.cat([images - air, cover], dim=1), size, how, random)
+    both = _move(torch.cat([images - air, cover], dim=1), size, how, random, centres)
     images, cover = both[:, : images.shape[1]], both[:, images.shape[1] :].clamp(0, 1)
-    lost = (before > 0) & (cover.sum(dim=(1, 2, 3)) < _LEFT * before)
+    lost = (before > 0) & (cover.sum(dim=(1, 2, 3)) < LEAST_LEFT * before)
     return _vary_intensity(images, how, random) + air, cover, mirrored | cut | lost
 
 
@@ -130,7 +143,9 @@ def _cut_side(
     return images, cover, removed
 
 
-def _move(planes: Tensor, size: int, how: Augmentation, random: torch.Generator) -> Tensor:
+def _move(
+    planes: Tensor, size: int, how: Augmentation, random: torch.Generator, centres: Tensor | None = None
+) -> Tensor:
     """Rotate, scale, stretch, shift and flip; what lies outside becomes 0."""
     count, side, device = len(planes), planes.shape[-1], planes.device
     angle = _uniform(count, -how.rotation, how.rotation, random, device) * math.pi / 180
@@ -138,6 +153,8 @@ def _move(planes: Tensor, size: int, how: Augmentation, random: torch.Generator)
     scale = torch.exp(_uniform(count, low, high, random, device))
     stretch = torch.exp(_uniform(count, -how.stretch, how.stretch, random, device))
     shift = 2 / side * torch.stack([_uniform(count, -how.shift, how.shift, random, device) for _ in range(2)], dim=1)
+    if centres is not None:
+        shift = shift + (2 * centres.to(device) + 1) / side - 1
     flips = torch.stack(
         [
             1 - 2 * (_chosen(count, 0.5, random, device) & allowed).float()
@@ -169,6 +186,9 @@ def _vary_intensity(images: Tensor, how: Augmentation, random: torch.Generator) 
     soft = functional.avg_pool2d(functional.pad(images, (1, 1, 1, 1), mode="replicate"), 3, 1)
     amount = (_uniform(count, 0, 1, random, device) * _chosen(count, how.blur, random, device))[:, None, None, None]
     images = torch.lerp(images, soft, amount)
+    if how.level > 0:
+        shift = _uniform(count, -how.level, how.level, random, device)[:, None, None, None]
+        images = torch.where(images > _AIR, images + shift, images)
     level = (_uniform(count, 0, how.noise, random, device) * _chosen(count, 0.5, random, device))[:, None, None, None]
     noise = torch.randn(images.shape, generator=random, dtype=torch.float32).to(device)
-    return (images + noise * level).clamp(min=0)
+    return (images + noise * level).clamp(min=0, max=how.brightest)

@@ -18,6 +18,7 @@ def write_card(
     volumes: dict[str, Any] | None = None,
     ablation: dict[str, dict[str, Any]] | None = None,
     folds: list[dict[str, float]] | None = None,
+    routing: dict[str, Any] | None = None,
 ) -> str:
     """Text of ``card.md``.
 
@@ -27,6 +28,7 @@ def write_card(
     volumes : from `evaluate.volumes.evaluate_volumes`, of series that were never trained on.
     ablation : ``{"with": …, "without": …}``, two fits of equal length that differ in the supervision of the evidence.
     folds : quick figures of each fold of a cross-validation.
+    routing : from `training.routing.measure_routing`.
     """
     manifest = bundle.manifest
     training = manifest.training
@@ -49,6 +51,8 @@ def write_card(
     ]
     if "confusion" in validation:
         parts += ["### Which is taken for which", _confusion(validation["confusion"])]
+    if routing:
+        parts += ["### Which site it takes a film for", _routing(routing)]
     if volumes:
         parts += ["## Series that were never trained on", _volumes(volumes)]
     if ablation:
@@ -76,6 +80,24 @@ def _confusion(table: dict[str, dict[str, int]]) -> str:
     head = f"| is ↓ taken for → | {' | '.join(names)} |"
     rows = [f"| {name} | {' | '.join(str(table[name][other]) for other in names)} |" for name in names]
     return "\n".join([head, "|---" * (len(names) + 1) + "|", *rows])
+
+
+def _routing(measured: dict[str, Any]) -> str:
+    rows = [
+        f"| {name} | {row['n']:.0f} | {row['auroc']:.3f} | {row['sensitivity']:.3f} | {row['specificity']:.3f} |"
+        for name, row in measured["sites"].items()
+    ]
+    right, films = measured["all"]["right"], measured["all"]["films"]
+    return "\n".join(
+        [
+            f"The network mixes one head per site by its own guess of the site. The strongest guess is a site that the "
+            f"film shows on {right:.0f} of {films:.0f} validation films.",
+            "",
+            "| site or trait | films | AUROC | sensitivity at .5 | specificity at .5 |",
+            "|---|---|---|---|---|",
+            *rows,
+        ]
+    )
 
 
 def _volumes(measured: dict[str, Any]) -> str:
@@ -147,13 +169,18 @@ def _folds(measured: list[dict[str, float]]) -> str:
     )
 
 
+def _away(spot: dict[str, Any]) -> str:
+    if spot["distance_mm"] is not None:
+        return f"{spot['distance_mm']:.0f} mm away"
+    return "no focus" if spot["distance_px"] is None else f"{spot['distance_px']:.0f} px away"
+
+
 def _failures(validation: dict[str, Any]) -> str:
     missed: list[str] = []
     for case in validation["cases"]:
         for name, spot in case["placements"].items():
             if not spot["hit"]:
-                away = "no focus" if spot["distance_mm"] is None else f"{spot['distance_mm']:.0f} mm away"
-                missed.append(f"{case['file']} ({name}, {away})")
+                missed.append(f"{case['file']} ({name}, {_away(spot)})")
     if not missed:
         return "On the validation split the peak lay inside the outline every time."
     shown = ", ".join(missed[:12]) + (f" and {len(missed) - 12} more" if len(missed) > 12 else "")

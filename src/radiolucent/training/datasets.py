@@ -14,7 +14,7 @@ from radiolucent.engines.preprocess import prepare
 from radiolucent.errors import SetupError
 from radiolucent.evaluate.layouts import draw_outlines, folder_rows, read_pixels
 from radiolucent.imaging.geometry import Image
-from radiolucent.training.pack import Pack
+from radiolucent.training.pack import Pack, bit_type
 from radiolucent.training.recipe import EngineRecipe
 
 Report = Callable[[int, int], None]
@@ -40,16 +40,17 @@ def build_pack(recipe: EngineRecipe, folders: list[Path], report: Report | None 
         raise SetupError(f"the folders of --data hold no image labelled with {', '.join(recipe.findings)}")
     side = recipe.canvas
     images = np.empty((len(rows), recipe.channels, side, side), dtype=np.uint8)
-    outlines = np.zeros((len(rows), side, side), dtype=np.uint8)
+    outlines = np.zeros((len(rows), side, side), dtype=bit_type(len(recipe.findings)))
     midline = np.full(len(rows), np.nan, dtype=np.float32)
     for index, row in enumerate(rows):
         pixels = read_pixels(row.path)
         batch, record = prepare(pixels[None], row.spacing_mm, canvas_spec(recipe))
         images[index] = quantise(batch[0], recipe)
-        for bit, finding in enumerate(recipe.findings):
+        for bit, finding in enumerate(recipe.findings if row.outlines else ()):
             inside = draw_outlines(row, finding, (pixels.shape[0], pixels.shape[1]), record)
-            outlines[index] |= (inside >= 0.5).astype(np.uint8) << bit
-        midline[index] = symmetry_axis(batch[0, 0])
+            outlines[index] |= (inside >= 0.5).astype(outlines.dtype) << bit
+        if recipe.augmentation.mirror > 0:
+            midline[index] = symmetry_axis(batch[0, 0])
         if report is not None:
             report(index + 1, len(rows))
     return Pack(
@@ -65,6 +66,10 @@ def build_pack(recipe: EngineRecipe, folders: list[Path], report: Report | None 
         group=np.array([row.group for row in rows]),
         source=np.array([row.path.name for row in rows]),
         midline=midline,
+        traits=np.array(
+            [[row.labels.get(name, np.nan) for name in (*recipe.sites, *recipe.traits)] for row in rows],
+            dtype=np.float32,
+        ).reshape(len(rows), -1),
     )
 
 
@@ -92,6 +97,8 @@ def symmetry_axis(image: Image, reach: int = 14) -> float:
     for twice in range(width - 1 - 2 * reach // 3, width + 2 * reach // 3):
         low, high = max(0, twice - width + 1), min(width - 1, twice)
         part = smooth[:, low : high + 1]
+        if part.std() == 0:
+            continue
         score = float(np.corrcoef(part.ravel(), part[:, ::-1].ravel())[0, 1])
         if score > best:
             best, axis = score, 3 * twice / 2

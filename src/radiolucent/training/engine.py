@@ -21,6 +21,7 @@ from radiolucent.training.pack import Pack, join_packs, load_pack, save_pack
 from radiolucent.training.recipe import EngineRecipe
 from radiolucent.training.recipes import find_recipe, find_scope
 from radiolucent.training.release import Origin, release
+from radiolucent.training.routing import measure_routing
 from radiolucent.training.synthetic import synthetic_pack
 
 Report = Callable[[str, int, int], None]
@@ -120,12 +121,21 @@ def train(
         )
         network, epochs, seed = fitted.network, fitted.epochs, fitted.seed
 
+    routing = measure_routing(network, recipe, pack.rows(pack.split == "val")) if recipe.sites else None
+
     def card(folder: Path) -> str:
         bundle = load_bundle(folder)
         measured = evaluate(bundle, data[0], report=lambda done, total: tell("measuring", done, total))
         series = evaluate_volumes(bundle, plan.volumes) if plan.volumes else None
         return write_card(
-            bundle, recipe, scope, validation=measured, volumes=series, ablation=plan.ablation, folds=folds
+            bundle,
+            recipe,
+            scope,
+            validation=measured,
+            volumes=series,
+            ablation=plan.ablation,
+            folds=folds,
+            routing=routing,
         )
 
     rows = [row for folder in data for row in read_rows(folder) if row.split == "train" and row.outlined]

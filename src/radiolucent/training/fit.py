@@ -20,14 +20,19 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from radiolucent.engines.network import EvidenceNet
+from radiolucent.engines.network import EvidenceNet, LevelNorm
 from radiolucent.errors import SetupError
-from radiolucent.training.augment import augment, centre
-from radiolucent.training.losses import total_loss
+from radiolucent.training.augment import centre
+from radiolucent.training.draw import cover_of, draw_rows
+from radiolucent.training.losses import image_loss, total_loss
 from radiolucent.training.pack import Pack
-from radiolucent.training.recipe import EngineRecipe
+from radiolucent.training.recipe import Crops, EngineRecipe
 
 CHECKPOINT = "checkpoint.pt"
+# how the `source` of a synthetic row begins
+SYNTHETIC = "synthetic-"
+# batches on which the levels of norms are measured
+_SETTLING = 24
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,21 +153,17 @@ def predict(
     return np.concatenate(logits), np.concatenate(evidence)
 
 
-def cover_of(outlines: Tensor, findings: int) -> Tensor:
-    """Outline bits uint8 ``(N, S, S)`` → float32 ``(N, findings, S, S)``, 1 inside."""
-    bits = (2 ** torch.arange(findings, device=outlines.device)).to(torch.uint8)[:, None, None]
-    return ((outlines[:, None] & bits) > 0).float()
-
-
 def cell_cover(pack: Pack, size: int, grid: int) -> NDArray[np.float32]:
     """Share of each cell inside the outlines, float32 ``(N, K, h, w)``, for unvaried images."""
     planes = centre(cover_of(torch.from_numpy(pack.outlines), len(pack.findings)), size)
     return np.asarray(functional.adaptive_avg_pool2d(planes, grid).numpy(), dtype=np.float32)
 
 
-def measure(network: nn.Module, pack: Pack, size: int) -> dict[str, float]:
+def measure(network: nn.Module, pack: Pack, size: int, *, exclusive: bool = True) -> dict[str, float]:
     """Quick figures at grid resolution, for choosing between epochs; `evaluate` gives those that are quoted."""
     logits, evidence = predict(network, pack, size)
+    if not exclusive:
+        return _measure_each(logits, evidence, pack, size)
     known = np.isfinite(pack.labels).all(axis=1) & (np.nansum(pack.labels, axis=1) > 0)
     truth = np.where(known[:, None], pack.labels, 0).argmax(axis=1)
     rows = np.flatnonzero(known)
@@ -175,6 +176,27 @@ def measure(network: nn.Module, pack: Pack, size: int) -> dict[str, float]:
         "accuracy": accuracy,
         "hit_rate": float(np.mean(hits)) if hits else float("nan"),
         "cell_dice": float(np.mean(overlap)) if overlap else float("nan"),
+    }
+
+
+def _measure_each(
+    logits: NDArray[np.float32], evidence: NDArray[np.float32], pack: Pack, size: int
+) -> dict[str, float]:
+    """Mean and single AUROC, and how often the map of an outlined finding peaks inside it."""
+    areas: dict[str, float] = {}
+    hits: list[bool] = []
+    cover = cell_cover(pack, size, evidence.shape[-1])
+    for k, name in enumerate(pack.findings):
+        positive, negative = pack.labels[:, k] > 0.5, pack.labels[:, k] < 0.5
+        if positive.any() and negative.any():
+            pairs = logits[positive, k][:, None] - logits[negative, k][None, :]
+            areas[name] = float((pairs > 0).mean() + 0.5 * (pairs == 0).mean())
+        drawn = np.flatnonzero(positive & pack.outlined & (cover[:, k].max(axis=(1, 2)) > 0))
+        hits += [bool(cover[row, k].flat[evidence[row, k].argmax()] > 0) for row in drawn]
+    return {
+        "auroc": float(np.mean(list(areas.values()))) if areas else float("nan"),
+        "hit_rate": float(np.mean(hits)) if hits else float("nan"),
+        **{f"auroc {name}": area for name, area in areas.items()},
     }
 
 
@@ -198,56 +220,73 @@ class _State:
         self.epoch, self.history = 0, []  # type: tuple[int, list[dict[str, float]]]
         self.batches = max(1, len(self.train) // recipe.batch)
         self.steps = self.batches * epochs
-        self.weights = _row_weights(self.train, recipe.balance)
+        self.weights = _row_weights(self.train, recipe.balance, recipe.synthetic_share)
 
     def run_epoch(self, epoch: int, tell: Callable[[int], None]) -> dict[str, float]:
         # every epoch has its own generator, so that a resumed fit draws what an uninterrupted one would
         random = torch.Generator().manual_seed(1_000_003 * self.seed + epoch)
-        size = min(self.recipe.batch, len(self.train))
+        crops = self._crops(epoch)
+        batch = self.recipe.batch if crops or not self.recipe.crops else self.recipe.crops.batch
+        size = min(batch, len(self.train))
         order = torch.multinomial(self.weights, self.batches * size, replacement=True, generator=random)
         if self.recipe.balance == 0:
             order = torch.randperm(len(self.train), generator=random)[: self.batches * size]
         self.network.train()
         losses = []
         for step in range(self.batches):
-            losses.append(self._step(order[step * size : (step + 1) * size], epoch * self.batches + step, random))
+            rows = order[step * size : (step + 1) * size]
+            losses.append(self._step(rows, epoch * self.batches + step, random, crops))
             tell(step + 1)
         self.epoch = epoch + 1
         metrics = {"loss": float(np.mean(losses))}
-        if len(self.validation):
-            metrics |= measure(self.average, self.validation, self.recipe.size)
+        last = self.epoch == self.epochs
+        if last or self.epoch % self.recipe.measure_every == 0:
+            self._settle(order, random, size, crops)
+        if len(self.validation) and (last or self.epoch % self.recipe.measure_every == 0):
+            metrics |= measure(self.average, self.validation, self.recipe.size, exclusive=self.recipe.exclusive)
         self.history.append({"epoch": float(self.epoch), **metrics})
         return metrics
 
-    def _step(self, rows: Tensor, step: int, random: torch.Generator) -> float:
+    def _crops(self, epoch: int) -> Crops | None:
+        """How windows are laid in this epoch; None where it sees whole images."""
+        crops = self.recipe.crops
+        return crops if crops and epoch < round((1 - crops.whole) * self.epochs) else None
+
+    def _settle(self, order: Tensor, random: torch.Generator, size: int, crops: Crops | None) -> None:
+        """Measure the levels of the averaged network's norms on images that are not varied."""
+        norms = [module for module in self.average.modules() if isinstance(module, LevelNorm)]
+        if not norms:
+            return
+        for norm in norms:
+            norm.forget()
+        self.average.train()
+        for start in range(0, min(_SETTLING, len(order) // size) * size, size):
+            rows = order[start : start + size]
+            drawn = draw_rows(self.train, rows, self.recipe, crops=crops, random=random, device=self.device, still=True)
+            with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16):
+                self.average(drawn.images.contiguous(memory_format=torch.channels_last))
+        self.average.eval()
+
+    def _step(self, rows: Tensor, step: int, random: torch.Generator, crops: Crops | None) -> float:
         recipe, device = self.recipe, self.device
-        index = rows.numpy()
-        images = torch.from_numpy(self.train.images[index]).to(device).float() * self.train.step + self.train.offset
-        cover = cover_of(torch.from_numpy(self.train.outlines[index]).to(device), len(recipe.findings))
-        images, cover, removed = augment(
-            images,
-            cover,
-            torch.from_numpy(self.train.midline[index]).to(device),
-            size=recipe.size,
-            air=self.train.offset,
-            how=recipe.augmentation,
-            random=random,
-        )
-        labels = torch.from_numpy(self.train.labels[index]).to(device)
-        labels = torch.where(removed[:, None], torch.zeros_like(labels), labels)
+        drawn = draw_rows(self.train, rows, recipe, crops=crops, random=random, device=device)
         for group in self.optimiser.param_groups:
             group["lr"] = recipe.learning_rate * _schedule(step, self.steps, recipe.warm_up_epochs * self.batches)
+        images = drawn.images.contiguous(memory_format=torch.channels_last)
         with torch.autocast(device.type, torch.bfloat16):
-            logits, evidence = self.network(images.contiguous(memory_format=torch.channels_last))
+            logits, evidence, described = self.network.describe(images)
         loss = total_loss(
             logits,
             evidence,
-            labels=labels,
-            cover=functional.adaptive_avg_pool2d(cover, evidence.shape[-2:]),
-            outlined=torch.from_numpy(self.train.outlined[index]).to(device),
+            labels=drawn.labels,
+            cover=functional.adaptive_avg_pool2d(drawn.cover, evidence.shape[-2:]),
+            outlined=drawn.outlined,
             weights=recipe.loss,
             exclusive=recipe.exclusive,
+            doubtful=drawn.doubtful,
         )
+        if described.shape[1]:
+            loss = loss + recipe.loss.traits * image_loss(described, drawn.traits, exclusive=False)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), 2.0)
@@ -300,8 +339,18 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     return stored
 
 
-def _row_weights(pack: Pack, balance: float) -> Tensor:
-    """Rows of rare findings are drawn more often: weight = (1 / frequency of the row's rarest finding) ** balance."""
+def _row_weights(pack: Pack, balance: float, synthetic_share: float | None = None) -> Tensor:
+    """Rows of rare findings are drawn more often: weight = (1 / frequency of the row's rarest finding) ** balance.
+
+    Where a share for synthetic rows is given, the others' weights don't depend on them.
+    """
+    synthetic = np.char.startswith(pack.source, SYNTHETIC)
+    if synthetic_share is not None and synthetic.any() and not synthetic.all():
+        weights = np.empty(len(pack))
+        for chosen, share in ((synthetic, synthetic_share), (~synthetic, 1 - synthetic_share)):
+            part = _row_weights(pack.rows(chosen), balance).numpy()
+            weights[chosen] = part / part.sum() * share
+        return torch.from_numpy(weights)
     positive = np.nan_to_num(pack.labels) > 0
     frequency = np.maximum(positive.mean(axis=0), 1.0 / max(1, len(pack)))
     negative = max(float((~positive.any(axis=1)).mean()), 1.0 / max(1, len(pack)))

@@ -66,6 +66,31 @@ def cell_losses(evidence: Tensor, cover: Tensor, outlined: Tensor, inside: float
     return mean, ((1 - dice) * present).sum() / present.sum().clamp(min=1)
 
 
+def independent_cell_losses(evidence: Tensor, cover: Tensor, known: Tensor, inside: float) -> tuple[Tensor, Tensor]:
+    """Binary cross-entropy and Dice of each finding's cells by themselves, for findings that overlap.
+
+    Parameters
+    ----------
+    evidence : float32 ``(N, K, h, w)``, log-odds of each cell.
+    cover : float32 ``(N, K, h, w)``, share of the cell inside an outline of finding k.
+    known : bool ``(N, K)``; maps that are False teach nothing.
+    inside : weight of a wholly covered cell against a background cell.
+
+    Returns
+    -------
+    cross-entropy (weighted mean over known cells, times K), 1 − Dice (over the batch, mean over findings present)
+    """
+    maps = known.float()[:, :, None, None]
+    cross = functional.binary_cross_entropy_with_logits(evidence, cover, reduction="none")
+    weight = (1 + (inside - 1) * cover) * maps
+    mean = (cross * weight).sum() / weight.sum().clamp(min=1) * evidence.shape[1]
+    found, wanted = torch.sigmoid(evidence) * maps, cover * maps
+    overlap, total = (found * wanted).sum(dim=(0, 2, 3)), (found + wanted).sum(dim=(0, 2, 3))
+    present = (wanted.sum(dim=(0, 2, 3)) > 0).float()
+    dice = (2 * overlap + 1) / (total + 1)
+    return mean, ((1 - dice) * present).sum() / present.sum().clamp(min=1)
+
+
 def total_loss(
     logits: Tensor,
     evidence: Tensor,
@@ -75,10 +100,19 @@ def total_loss(
     outlined: Tensor,
     weights: Loss,
     exclusive: bool,
+    doubtful: Tensor | None = None,
 ) -> Tensor:
-    """The recipe's loss; see `training.recipe.Loss`."""
-    loss = weights.image * image_loss(logits, labels, exclusive=exclusive)
+    """The recipe's loss; see `training.recipe.Loss`.
+
+    Where `doubtful`, bool ``(N, K)``, is True the image's label teaches nothing, its outlines do.
+    """
+    pooled = labels if doubtful is None else labels.masked_fill(doubtful, float("nan"))
+    loss = weights.image * image_loss(logits, pooled, exclusive=exclusive)
     if weights.evidence > 0 or weights.overlap > 0:
-        cells, overlap = cell_losses(evidence, cover, outlined, weights.inside)
+        if weights.cells == "exclusive":
+            cells, overlap = cell_losses(evidence, cover, outlined, weights.inside)
+        else:
+            known = outlined[:, None] & torch.isfinite(labels)
+            cells, overlap = independent_cell_losses(evidence, cover, known, weights.inside)
         loss = loss + weights.evidence * cells + weights.overlap * overlap
     return loss

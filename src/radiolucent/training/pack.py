@@ -7,7 +7,7 @@ nothing else.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 
 from radiolucent.errors import SetupError
 
-_VERSION = 2
+_VERSION = 3
+# as many findings as one bit each fits into: of 8 bits, or of 32 less the sign
+_MOST_FINDINGS = 31
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -29,13 +31,15 @@ class Pack:
     findings : K finding names, the order of `labels` and of the bits of `outlines`.
     images : uint8 ``(N, channels, S, S)``; network input = ``images * step + offset``.
     step, offset : the quantisation.
-    outlines : uint8 ``(N, S, S)``; bit k is set inside an outline of finding k.
+    outlines : uint8, or int32 where there are more than 8 findings, ``(N, S, S)``; bit k is set inside an outline of
+        finding k.
     outlined : bool ``(N,)``; True where `outlines` is complete, so that a cell outside is background.
     labels : float32 ``(N, K)``; 1 present, 0 absent, NaN unknown.
     split : str ``(N,)``; ``train`` or ``val``.
     group : str ``(N,)``; images of one group (patient, block) stay on one side of every split.
     source : str ``(N,)``; the file that the row came from, relative to its folder.
     midline : float32 ``(N,)``; column of the symmetry axis, NaN where there is none.
+    traits : float32 ``(N, T)``; the recipe's sites and traits, 1, 0 or NaN.
     """
 
     engine: str
@@ -43,23 +47,28 @@ class Pack:
     images: NDArray[np.uint8]
     step: float
     offset: float
-    outlines: NDArray[np.uint8]
+    outlines: NDArray[np.uint8] | NDArray[np.int32]
     outlined: NDArray[np.bool_]
     labels: NDArray[np.float32]
     split: NDArray[np.str_]
     group: NDArray[np.str_]
     source: NDArray[np.str_]
     midline: NDArray[np.float32]
+    traits: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), dtype=np.float32))
 
     def __post_init__(self) -> None:
         count = len(self.images)
-        if not 1 <= len(self.findings) <= 8:
-            raise ValueError(f"a pack holds 1 to 8 findings, not {len(self.findings)}")
+        if len(self.traits) == 0:
+            object.__setattr__(self, "traits", np.zeros((count, 0), dtype=np.float32))
+        if not 1 <= len(self.findings) <= _MOST_FINDINGS:
+            raise ValueError(f"a pack holds 1 to {_MOST_FINDINGS} findings, not {len(self.findings)}")
+        if self.outlines.dtype != bit_type(len(self.findings)):
+            raise ValueError(f"outlines of {len(self.findings)} findings can't be {self.outlines.dtype}")
         if self.labels.shape != (count, len(self.findings)):
             raise ValueError(f"labels must be {(count, len(self.findings))}, not {self.labels.shape}")
         if self.outlines.shape != (count, *self.images.shape[2:]):
             raise ValueError(f"outlines must be {(count, *self.images.shape[2:])}, not {self.outlines.shape}")
-        for name in ("outlined", "split", "group", "source", "midline"):
+        for name in ("outlined", "split", "group", "source", "midline", "traits"):
             if len(getattr(self, name)) != count:
                 raise ValueError(f"{name} has {len(getattr(self, name))} rows, the images have {count}")
 
@@ -88,6 +97,11 @@ class Pack:
         held = set(np.unique(self.group)[fold::folds])
         split = np.array(["val" if group in held else "train" for group in self.group])
         return replace(self, split=split)
+
+
+def bit_type(findings: int) -> np.dtype[Any]:
+    """The smallest type that holds one bit for each finding."""
+    return np.dtype(np.uint8 if findings <= 8 else np.int32)
 
 
 def join_packs(first: Pack, second: Pack) -> Pack:

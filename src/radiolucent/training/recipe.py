@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 
@@ -10,6 +10,7 @@ from typing import Any, Literal
 class Augmentation:
     """How far training images may be bent. Angles in degrees, lengths in input pixels.
 
+    `level` shifts all that isn't air, `brightest` clips as a window does; both in network units, from air upwards.
     `mirror` makes symmetric heads out of the half without (or with) a finding, `cut` removes one side of the image:
     both give true negatives, and the same is done to positives so that neither gives the answer away.
     """
@@ -27,6 +28,29 @@ class Augmentation:
     blur: float = 0.3
     mirror: float = 0.2
     cut: float = 0.2
+    level: float = 0.0
+    brightest: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Crops:
+    """Training on windows of large films before whole ones. Lengths in input pixels.
+
+    Parameters
+    ----------
+    size : side of the windows.
+    whole : share of the epochs, at the end, that see whole films, `batch` at a time.
+    beside : share of the windows of a film with a finding that are laid near one of its outlines.
+    jitter : how far the middle of such a window may lie from the middle of the outline, on each axis.
+    metal : share of the images into which plates and screws are drawn, so that metal alone is no sign of a finding.
+    """
+
+    size: int = 256
+    whole: float = 0.2
+    batch: int = 8
+    beside: float = 0.75
+    jitter: float = 90.0
+    metal: float = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,24 +59,32 @@ class Loss:
 
     ``image * (cross-entropy over [0, logits] where findings exclude each other, and binary cross-entropy) + evidence *
     cell cross-entropy (cells inside an outline × `inside`) + overlap * Dice of cell probabilities``.
+
+    `cells` says what a cell's probability is: of ``softmax([0, M_1, …, M_K])`` where one cell shows one finding at
+    most (``exclusive``), of the sigmoid of each map alone where findings overlap (``independent``).
     """
 
     image: float = 0.5
     evidence: float = 10.0
     overlap: float = 1.0
     inside: float = 4.0
+    cells: Literal["exclusive", "independent"] = "exclusive"
+    traits: float = 0.0
 
     def describe(self) -> str:
         """One line for the manifest."""
         return (
-            f"{self.image:g} × image (cross-entropy + binary cross-entropy on pooled logits) "
-            f"+ {self.evidence:g} × cell cross-entropy (inside outlines × {self.inside:g}) "
+            f"{self.image:g} × image ({'' if self.cells == 'independent' else 'cross-entropy + '}"
+            "binary cross-entropy on pooled logits) "
+            f"+ {self.evidence:g} × cell cross-entropy (inside outlines × {self.inside:g}"
+            f"{', each finding by itself' if self.cells == 'independent' else ''}) "
             f"+ {self.overlap:g} × cell Dice"
+            + (f" + {self.traits:g} × binary cross-entropy of sites and traits" if self.traits else "")
         )
 
     def unsupervised(self) -> Loss:
         """The same loss without supervision of the evidence, for the ablation."""
-        return Loss(image=self.image, evidence=0.0, overlap=0.0, inside=self.inside)
+        return replace(self, evidence=0.0, overlap=0.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +99,16 @@ class EngineRecipe:
     step, offset : quantisation of packed images, see `training.pack`.
     exclusive : True where an image has at most one finding.
     balance : 0 draws images as they come, 1 draws each finding equally often.
+    sites, traits : labels of the rows, beside the findings, that the network also learns; see `EvidenceNet`.
+    doubtful : a trait that all but gives the finding away: the label of an image that has both teaches nothing, only
+        its outlines do. Empty where there is none.
+    measure_every : epochs between two looks at the validation rows.
+    outline_core : name of a function in `training.cores` that narrows loose outlines down to what they are about.
+    phantom_findings : those of `findings` that only synthetic studies teach.
+    umbrella : finding → the findings that it contains; synthetic studies know no umbrella, so it is made of them.
     synthetic_kind, synthetic_options : what `phantom` is asked for by ``--phantoms``; of each option one value a study.
+    synthetic_findings : what the studies hold in turn; empty takes each of `findings`, then none.
+    synthetic_share : of the images drawn for training; None lets synthetic rows count as others do.
     """
 
     engine: str
@@ -82,8 +123,18 @@ class EngineRecipe:
     offset: float
     exclusive: bool
     channels: int = 1
+    outline_core: str = ""
+    phantom_findings: tuple[str, ...] = ()
+    umbrella: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    sites: tuple[str, ...] = ()
+    traits: tuple[str, ...] = ()
+    doubtful: str = ""
+    crops: Crops | None = None
+    measure_every: int = 1
     synthetic_kind: str = ""
     synthetic_options: dict[str, list[Any]] = field(default_factory=dict)
+    synthetic_findings: tuple[tuple[str, ...], ...] = ()
+    synthetic_share: float | None = None
     network: dict[str, Any] = field(default_factory=dict)
     augmentation: Augmentation = field(default_factory=Augmentation)
     loss: Loss = field(default_factory=Loss)
@@ -94,6 +145,17 @@ class EngineRecipe:
     weight_decay: float = 0.02
     warm_up_epochs: float = 1.0
     average_decay: float = 0.998
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """Traits that the engine gives out as findings, behind the others."""
+        count = int(self.network.get("shown", 0))
+        return self.traits[len(self.traits) - count :]
+
+    @property
+    def reported(self) -> EngineRecipe:
+        """The recipe as a bundle shows it: `shown` traits are findings."""
+        return replace(self, findings=(*self.findings, *self.shown)) if self.shown else self
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,7 +26,8 @@ from radiolucent.findings.priors import learn_prior
 from radiolucent.imaging.body import body_box
 from radiolucent.training.augment import mirror_half
 from radiolucent.training.calibrate import RULE, choose_point, fit_scaling
-from radiolucent.training.fit import cover_of, predict
+from radiolucent.training.draw import cover_of
+from radiolucent.training.fit import predict
 from radiolucent.training.pack import Pack
 from radiolucent.training.recipe import EngineRecipe, Scope
 
@@ -78,7 +79,8 @@ def release(
         raise OutputExists(f"{out} exists already: choose another folder or remove it")
     out.parent.mkdir(parents=True, exist_ok=True)
     network = network.cpu().eval()
-    validation = pack.rows(pack.split == "val")
+    validation = with_shown(pack.rows(pack.split == "val"), recipe)
+    recipe = recipe.reported
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".release-") as name:
         folder = Path(name) / out.name
         folder.mkdir()
@@ -173,8 +175,19 @@ def calibrated(
     return calibration, points
 
 
+def with_shown(pack: Pack, recipe: EngineRecipe) -> Pack:
+    """The same rows with the recipe's `shown` traits as findings, behind the others."""
+    if not recipe.shown or pack.findings == recipe.reported.findings:
+        return pack
+    columns = [(*recipe.sites, *recipe.traits).index(name) for name in recipe.shown]
+    labels = np.concatenate([pack.labels, pack.traits[:, columns]], axis=1)
+    return replace(pack, findings=recipe.reported.findings, labels=labels)
+
+
 def with_emptied(pack: Pack) -> Pack:
     """The rows, and behind them those whose finding could be mirrored away, with labels 0."""
+    if not np.isfinite(pack.midline).any():
+        return pack
     images = torch.from_numpy(pack.images).float()
     cover = cover_of(torch.from_numpy(pack.outlines), len(pack.findings))
     mirrored, _, emptied = mirror_half(
@@ -192,7 +205,7 @@ def with_emptied(pack: Pack) -> Pack:
     )
     both: dict[str, Any] = {
         name: np.concatenate([getattr(pack, name), getattr(part, name)])
-        for name in ("images", "outlines", "outlined", "labels", "split", "group", "source", "midline")
+        for name in ("images", "outlines", "outlined", "labels", "split", "group", "source", "midline", "traits")
     }
     return replace(pack, **both)
 
@@ -247,7 +260,7 @@ def make_manifest(
         "slab_mm": scope.slab_mm,
         "licence": scope.licence,
         "findings": [
-            {"name": name, "basis": "real", "display_scale": round(scales[name], 4), "bias": float(network.bias[index])}
+            {"name": name, "basis": "real", "display_scale": round(scales[name], 4), "bias": network.biases[index]}
             for index, name in enumerate(recipe.findings)
         ],
         "input": {
@@ -271,7 +284,7 @@ def make_manifest(
         },
         "twin": {
             "network": "evidence-net",
-            "arguments": {"findings": len(recipe.findings), "channels": recipe.channels, **recipe.network},
+            "arguments": {"findings": network.evidence.out_channels, "channels": recipe.channels, **recipe.network},
         },
     }
 

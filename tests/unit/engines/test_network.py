@@ -4,7 +4,7 @@ pytest.importorskip("torch", reason="needs the torch extra: make torch")
 
 import torch
 
-from radiolucent.engines.network import EvidenceNet, build_network, pool_evidence
+from radiolucent.engines.network import EvidenceNet, LevelNorm, build_network, pool_evidence
 from radiolucent.errors import InvalidBundle
 
 SMALL = {"findings": 3, "stem": 8, "widths": [16, 16, 16], "depths": [1, 1, 1], "top": 16}
@@ -75,3 +75,47 @@ def test_an_unknown_network_is_named() -> None:
 def test_arguments_that_it_does_not_take_are_refused() -> None:
     with pytest.raises(InvalidBundle, match="can't be built"):
         build_network("evidence-net", {"colour": 3})
+
+
+def test_level_norms_measure_the_plain_average_over_batches() -> None:
+    norm = LevelNorm(2)
+    norm.train()
+    batches = [torch.randn(4, 2, 3, 3) * 2 + 5 for _ in range(3)]
+    for batch in batches:
+        norm(batch)
+    torch.testing.assert_close(torch.stack([batch.mean(dim=(0, 2, 3)) for batch in batches]).mean(dim=0), norm.mean)
+    norm.forget()
+    norm(batches[0])
+    torch.testing.assert_close(batches[0].mean(dim=(0, 2, 3)), norm.mean)
+
+
+def test_with_level_norms_a_crop_is_read_as_the_film_that_it_is_cut_from() -> None:
+    film = torch.randn(1, 1, 256, 256)
+    network = a_network(norm="level", grid_stride=8)
+    _, whole = network(film)
+    _, crop = network(film[:, :, 64:192, 64:192])
+    # the cells in the middle see nothing of the crop's edge
+    torch.testing.assert_close(whole[:, :, 14:18, 14:18], crop[:, :, 6:10, 6:10], atol=1e-4, rtol=0)
+
+
+def test_site_heads_are_mixed_by_the_networks_own_routing() -> None:
+    network = a_network(sites=2, traits=1, grid_stride=8)
+    film = torch.randn(1, 1, 64, 64)
+    _, before, described = network.describe(film)
+    assert described.shape == (1, 3)
+    features = network.features(film)
+    with torch.no_grad():
+        network.site_heads.weight[3:] = 0.5  # the second site's three maps
+    _, after, _ = network.describe(film)
+    share = torch.softmax(described[:, :2], dim=1)[0, 1]
+    torch.testing.assert_close(before + share * 0.5 * features.sum(dim=1, keepdim=True), after)
+
+
+def test_shown_traits_come_behind_the_findings_with_maps_that_give_their_logits() -> None:
+    network = a_network(sites=2, traits=1, shown=1, grid_stride=8)
+    logits, evidence = network(torch.randn(2, 1, 64, 64))
+    assert (logits.shape, evidence.shape) == ((2, 4), (2, 4, 8, 8))
+    expected = pool_evidence(evidence, "log-sum-exp", 2.0) + torch.tensor(network.biases)
+    torch.testing.assert_close(expected, logits)
+    plain, maps, _ = network.describe(torch.zeros(2, 1, 64, 64))
+    assert (plain.shape, maps.shape) == ((2, 3), (2, 3, 8, 8))

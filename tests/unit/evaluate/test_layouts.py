@@ -95,3 +95,42 @@ def test_the_real_set_has_as_many_rows_as_its_description_says() -> None:
     assert {row.group for row in rows if row.split == "val"}.isdisjoint(
         row.group for row in rows if row.split == "train"
     )
+
+
+def a_film(folder: Path, **cells: str) -> Path:
+    line = {
+        "file": "1.png",
+        "split": "val",
+        "fractured": "1",
+        "site": "leg+hip",
+        "view": "frontal",
+        "hardware": "1",
+        "cluster": "7",
+        "boxes_xywh": "[[4, 10, 9, 5]]",
+        "polygons_xy": json.dumps([[4, 10, 13, 10, 13, 15]]),
+    } | cells
+    (folder / "images").mkdir(parents=True)
+    with (folder / "labels.csv").open("w", newline="", encoding="utf-8") as stream:
+        table = csv.DictWriter(stream, list(line))
+        table.writeheader()
+        table.writerow(line)
+    return folder
+
+
+def test_a_film_tells_fracture_sites_and_hardware(tmp_path: Path) -> None:
+    (row,) = read_rows(a_film(tmp_path))
+    assert row.labels == {"fracture": 1, "hardware": 1, "hand": 0, "leg": 1, "hip": 1, "shoulder": 0}
+    assert row.subgroups == {"site": "leg+hip", "view": "frontal", "hardware": "with hardware"}
+    assert (row.group, row.outlined, row.spacing_mm) == ("cluster-7", True, None)
+
+
+def test_a_fractures_outline_is_its_polygon_and_else_its_box(tmp_path: Path) -> None:
+    (row,) = read_rows(a_film(tmp_path / "a"))
+    np.testing.assert_array_equal(row.outlines[0][1], [[10, 4], [10, 13], [15, 13]])
+    (row,) = read_rows(a_film(tmp_path / "b", polygons_xy="[]"))
+    assert {tuple(point) for point in row.outlines[0][1].tolist()} == {(10, 4), (10, 13), (15, 13), (15, 4)}
+
+
+def test_a_film_without_a_fracture_has_no_outline(tmp_path: Path) -> None:
+    (row,) = read_rows(a_film(tmp_path, fractured="0", boxes_xywh="", polygons_xy=""))
+    assert (row.labels["fracture"], row.outlines) == (0, ())

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -93,3 +94,24 @@ def test_a_split_without_images_is_refused(engine: Engine, tmp_path: Path) -> No
     (tmp_path / "labels.csv").write_text("file,split,class,block,polygon_xy\n", encoding="utf-8")
     with pytest.raises(SetupError, match="no image whose split is 'val'"):
         evaluate(engine.bundle, tmp_path)
+
+
+def test_a_case_of_two_sites_counts_in_both_and_the_spread_is_between_them(engine: Engine, rows: list[Row]) -> None:
+    both = [replace(row, subgroups={"site": "left+right"}) for row in rows]
+    cases = [read_case(engine, row) for row in both]
+    measured = summarise(engine.bundle, cases, data="made-up", split="val", draws=10)
+    assert [part["n"] for part in measured["subgroups"]["site"].values()] == [4, 4]
+    # too few to say anything of the spread
+    assert measured["spread"]["site"] == {
+        **{name: {"auroc": None} for name in engine.bundle.manifest.finding_names},
+        "hit_rate": None,
+    }
+
+
+def test_the_spread_is_the_largest_less_the_smallest_subgroup(engine: Engine, rows: list[Row]) -> None:
+    cases = [read_case(engine, row) for row in rows] * 12
+    measured = summarise(engine.bundle, cases, data="made-up", split="val", draws=5)
+    left, right = (measured["subgroups"]["site"][name]["localisation"]["hit_rate"] for name in ("left", "right"))
+    assert measured["spread"]["site"]["hit_rate"] == pytest.approx(abs(left["value"] - right["value"]))
+    assert any("site: left" in where for _, where, _ in table.lines(measured))
+    assert "largest less smallest" in table.plain(measured)

@@ -14,7 +14,8 @@ import torch
 from radiolucent.errors import SetupError
 from radiolucent.training.fit import Progress, cell_cover, fit, load_checkpoint, measure, predict
 from radiolucent.training.pack import Pack, save_pack
-from radiolucent.training.recipe import EngineRecipe
+from radiolucent.training.recipe import Crops, EngineRecipe
+from radiolucent.training.recipes import find_recipe
 
 
 def weights(network: torch.nn.Module) -> torch.Tensor:
@@ -125,3 +126,44 @@ def test_fitting_a_pack_needs_only_numpy_and_torch(small_pack: Pack, tmp_path: P
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+def test_a_fit_on_windows_and_then_on_whole_films_measures_its_levels_and_resumes(tmp_path: Path) -> None:
+    recipe = find_recipe("bone")
+    network = {**recipe.network, "stem": 8, "widths": [16, 16], "depths": [1, 1], "top": 16}
+    recipe = replace(
+        recipe, size=64, canvas=64, network=network, crops=Crops(size=32, whole=0.5, batch=4), measure_every=2
+    )
+    pack = films(16)
+    whole = fit(pack, recipe, tmp_path / "whole", epochs=4, seed=1)
+    assert [sorted(row) == ["epoch", "loss"] for row in whole.history] == [True, False, True, False]
+    assert float(whole.network.features.stem[1].get_buffer("mean").abs().max()) > 0
+    fit(pack, recipe, tmp_path / "cut", epochs=4, seed=1, stop_after=3)
+    resumed = fit(pack, recipe, tmp_path / "cut", epochs=4, seed=1, resume=True)
+    assert torch.equal(weights(whole.network), weights(resumed.network))
+
+
+def films(count: int) -> Pack:
+    random = np.random.default_rng(0)
+    images = random.integers(60, 90, size=(count, 1, 64, 64)).astype(np.uint8)
+    outlines = np.zeros((count, 64, 64), dtype=np.uint8)
+    outlines[::2, 20:28, 30:38] = 1
+    images[::2, :, 20:28, 30:38] = 240
+    labels = np.array([[float(index % 2 == 0)] for index in range(count)], dtype=np.float32)
+    traits = np.zeros((count, 5), dtype=np.float32)
+    traits[np.arange(count), np.arange(count) % 4] = 1
+    return Pack(
+        engine="bone",
+        findings=("fracture",),
+        images=images,
+        step=2 / 255,
+        offset=0.0,
+        outlines=outlines,
+        outlined=np.ones(count, dtype=np.bool_),
+        labels=labels,
+        split=np.array(["val" if index % 4 == 3 or index % 8 == 0 else "train" for index in range(count)]),
+        group=np.arange(count).astype(str),
+        source=np.arange(count).astype(str),
+        midline=np.full(count, np.nan, dtype=np.float32),
+        traits=traits,
+    )

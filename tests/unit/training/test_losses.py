@@ -72,3 +72,23 @@ def test_without_evidence_terms_only_the_image_teaches() -> None:
 def test_the_description_names_every_weight() -> None:
     text = Loss(image=0.25, evidence=7.0, overlap=3.0, inside=5.0).describe()
     assert all(number in text for number in ("0.25", "7", "3", "5"))
+
+
+def test_a_doubtful_label_teaches_by_its_outline_alone() -> None:
+    logits, evidence = torch.zeros(1, 1, requires_grad=True), torch.zeros(1, 1, 4, 4, requires_grad=True)
+    cover = torch.zeros(1, 1, 4, 4)
+    cover[0, 0, 1, 1] = 1
+    total_loss(
+        logits,
+        evidence,
+        labels=torch.ones(1, 1),
+        cover=cover,
+        outlined=torch.tensor([True]),
+        weights=Loss(cells="independent"),
+        exclusive=False,
+        doubtful=torch.tensor([[True]]),
+    ).backward()
+    assert logits.grad is not None
+    assert evidence.grad is not None
+    assert float(logits.grad.abs().max()) == 0
+    assert float(evidence.grad[0, 0, 1, 1]) < 0 < float(evidence.grad[0, 0, 0, 0])

@@ -44,8 +44,17 @@ def test_outlines_of_another_shape_are_refused(small_pack: Pack) -> None:
 
 
 def test_nine_findings_are_too_many_for_eight_bits(small_pack: Pack) -> None:
-    with pytest.raises(ValueError, match="1 to 8 findings"):
-        replace(small_pack, findings=tuple("abcdefghi"))
+    names = tuple("abcdefghi")
+    labels = np.zeros((len(small_pack), 9), dtype=np.float32)
+    with pytest.raises(ValueError, match="outlines of 9 findings can't be uint8"):
+        replace(small_pack, findings=names, labels=labels)
+    wide = replace(small_pack, findings=names, labels=labels, outlines=small_pack.outlines.astype(np.int32))
+    assert wide.outlines.dtype == np.int32
+
+
+def test_thirty_two_findings_are_too_many(small_pack: Pack) -> None:
+    with pytest.raises(ValueError, match="1 to 31 findings"):
+        replace(small_pack, findings=tuple(str(index) for index in range(32)))
 
 
 def test_folds_share_no_group_and_cover_all_rows(small_pack: Pack) -> None:

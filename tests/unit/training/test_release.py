@@ -16,8 +16,8 @@ from radiolucent.errors import OutputExists
 from radiolucent.evaluate.layouts import Row
 from radiolucent.training.pack import Pack
 from radiolucent.training.recipe import EngineRecipe
-from radiolucent.training.recipes import find_scope
-from radiolucent.training.release import Origin, display_scales, release, to_toml, with_emptied
+from radiolucent.training.recipes import find_recipe, find_scope
+from radiolucent.training.release import Origin, display_scales, release, to_toml, with_emptied, with_shown
 
 ORIGIN = Origin(command="radiolucent train brain-mri", seed=3, epochs=1)
 
@@ -147,3 +147,27 @@ def test_tables_survive_the_way_through_toml() -> None:
 
     tables = {"a": 1, "t": {"x": 0.5, "deep": {"y": True}}, "rows": [{"n": "é"}, {"n": 'q"'}], "words": ["a", "b"]}
     assert tables == tomllib.loads(to_toml(tables))
+
+
+def test_shown_traits_become_findings_with_labels_and_nothing_else_does() -> None:
+    recipe = find_recipe("bone")
+    pack = Pack(
+        engine="bone",
+        findings=("fracture",),
+        images=np.zeros((2, 1, 8, 8), dtype=np.uint8),
+        step=1.0,
+        offset=0.0,
+        outlines=np.zeros((2, 8, 8), dtype=np.uint8),
+        outlined=np.ones(2, dtype=np.bool_),
+        labels=np.array([[1], [0]], dtype=np.float32),
+        split=np.array(["val", "val"]),
+        group=np.array(["a", "b"]),
+        source=np.array(["a", "b"]),
+        midline=np.full(2, np.nan, dtype=np.float32),
+        traits=np.array([[1, 0, 0, 0, 0], [0, 1, 0, 0, 1]], dtype=np.float32),
+    )
+    shown = with_shown(pack, recipe)
+    assert shown.findings == recipe.reported.findings == ("fracture", "hardware")
+    assert shown.labels.tolist() == [[1, 0], [0, 1]]
+    assert with_shown(shown, recipe) is shown
+    assert with_shown(pack, replace(recipe, network={})) is pack

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from radiolucent.engines.manifest import InputSpec
+from radiolucent.engines.preprocess.bone import bone
 from radiolucent.engines.preprocess.brain_mri import brain_mri
 from radiolucent.engines.preprocess.framing import Spacing
 from radiolucent.engines.preprocess.grey import chest_xrv, grey
@@ -19,7 +20,13 @@ from radiolucent.imaging.geometry import Image, PixelRecord
 
 Recipe = Callable[[Image, Spacing | None, InputSpec], tuple[Image, PixelRecord]]
 
-RECIPES: dict[str, Recipe] = {"brain-mri": brain_mri, "chest-xrv": chest_xrv, "grey": grey}
+RECIPES: dict[str, Recipe] = {
+    "bone": bone,
+    "brain-mri": brain_mri,
+    "chest-xrv": chest_xrv,
+    "grey": grey,
+    "head-ct": head_ct,
+}
 
 
 def prepare(pixels: Image, spacing_mm: Spacing | None, spec: InputSpec) -> tuple[Image, PixelRecord]:

@@ -1,0 +1,83 @@
+"""Radiographs of limbs, hip and shoulder as the bone network sees them: one polarity, a bone window, CLAHE, 512²."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from skimage import exposure
+
+from radiolucent.engines.manifest import InputSpec
+from radiolucent.engines.preprocess.framing import Spacing
+from radiolucent.imaging.geometry import Crop, Image, PixelRecord, Resize
+
+# The window: from this percentile of the film to that one of what is not saturated (markers, bands beyond the edge).
+DARKEST: Final = 1.0
+BRIGHTEST: Final = 99.7
+SATURATED: Final = 0.98
+# A film whose middle grey and whose rim are both above this share of the window is a negative: air must be dark.
+BRIGHT_AIR: Final = 0.55
+# CLAHE: tiles across the longer side, and the clip as a share of a tile's pixels.
+TILES: Final = 8
+CLIP: Final = 0.01
+# Equalised grey 0 to 1 becomes 0 to this: air 0, bone above 1.
+RANGE: Final = 2.0
+
+
+def bone(pixels: Image, spacing_mm: Spacing | None, spec: InputSpec) -> tuple[Image, PixelRecord]:
+    """Film: longer side resized to the input's, centred, air 0; polarity, bone window and CLAHE on each frame.
+
+    The spacing is not used: films are taken at the size of their cassette.
+    """
+    rows, columns = pixels.shape[1:]
+    factor = min(spec.height / rows, spec.width / columns)
+    height, width = (max(1, round(side * factor)) for side in (rows, columns))
+    top, left = (spec.height - height) // 2, (spec.width - width) // 2
+    record = PixelRecord(
+        source_shape=(rows, columns),
+        steps=(
+            Resize(height=height, width=width),
+            Crop(top=-top, left=-left, height=spec.height, width=spec.width),
+        ),
+    )
+    placed = record.apply(pixels)
+    batch = np.zeros_like(placed)
+    film = np.s_[top : top + height, left : left + width]
+    for frame, target in zip(placed, batch, strict=True):
+        target[film] = RANGE * equalise(windowed(upright_polarity(frame[film])))
+    return batch[:, None].astype(np.float32), record
+
+
+def is_negative(film: Image) -> bool:
+    """True where air is bright: the middle grey and the rim's are both in the upper part of the film's range."""
+    low, high = np.percentile(film, [1, 99])
+    level = BRIGHT_AIR * float(high - low) + float(low)
+    margin = max(1, min(film.shape) // 10)
+    rim = np.concatenate(
+        [part.ravel() for part in (film[:margin], film[-margin:], film[:, :margin], film[:, -margin:])]
+    )
+    return bool(high > low and np.median(film) > level and np.median(rim) > level)
+
+
+def upright_polarity(film: Image) -> Image:
+    """The film, turned into its negative where `is_negative`."""
+    return film.max() + film.min() - film if is_negative(film) else film
+
+
+def windowed(film: Image) -> Image:
+    """Grey between `DARKEST` and `BRIGHTEST` → 0 to 1, clipped."""
+    largest = float(film.max())
+    within = film[film < SATURATED * largest] if largest > 0 else film
+    low = float(np.percentile(film, DARKEST))
+    high = float(np.percentile(within, BRIGHTEST)) if within.size else largest
+    if high <= low:
+        return np.zeros_like(film)
+    return np.asarray(np.clip((film - low) / (high - low), 0, 1), dtype=np.float32)
+
+
+def equalise(film: Image) -> Image:
+    """Contrast-limited adaptive histogram equalisation of 0 to 1 (Zuiderveld 1994)."""
+    if film.max() <= film.min():
+        return film
+    tile = max(1, max(film.shape) // TILES)
+    return np.asarray(exposure.equalize_adapthist(film, kernel_size=(tile, tile), clip_limit=CLIP), dtype=np.float32)

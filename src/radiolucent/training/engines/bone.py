@@ -1,0 +1,79 @@
+"""Fractures on radiographs of the limbs, hip and shoulder: recipe and scope."""
+
+from radiolucent.training.recipe import Augmentation, Crops, EngineRecipe, Loss, Scope
+
+RECIPE = EngineRecipe(
+    engine="bone",
+    title="Fractures on radiographs of limbs, hip and shoulder",
+    summary="Fracture per film, with the evidence at cells of 8 pixels of a film 512 long, and one head per site.",
+    findings=("fracture",),
+    preprocess="bone",
+    size=512,
+    canvas=512,
+    spacing_mm=None,
+    step=2 / 255,
+    offset=0.0,
+    exclusive=False,
+    sites=("hand", "leg", "hip", "shoulder"),
+    traits=("hardware",),
+    doubtful="hardware",
+    crops=Crops(size=256, whole=0.2, batch=8, beside=0.75, jitter=90.0, metal=0.1),
+    measure_every=4,
+    network={
+        "stem": 16,
+        "widths": [32, 64, 128, 160],
+        "depths": [2, 2, 3, 2],
+        "top": 64,
+        "grid_stride": 8,
+        "pooling": "log-sum-exp",
+        "sharpness": 3.0,
+        "norm": "level",
+        "sites": 4,
+        "traits": 1,
+        "shown": 1,
+    },
+    augmentation=Augmentation(
+        rotation=45.0,
+        scale=(0.75, 1.3),
+        stretch=0.08,
+        shift=0.0,
+        flip_columns=True,
+        flip_rows=True,
+        gamma=0.3,
+        contrast=0.2,
+        bias_field=0.25,
+        noise=0.08,
+        blur=0.3,
+        mirror=0.0,
+        cut=0.0,
+    ),
+    loss=Loss(image=1.0, evidence=10.0, overlap=1.0, inside=6.0, traits=0.3, cells="independent"),
+    balance=0.8,
+    epochs=20,
+    batch=16,
+    learning_rate=1.5e-3,
+)
+
+SCOPE = Scope(
+    engine="bone",
+    version="0.1.0",
+    study_rule="image",
+    slab_mm=None,
+    licence="CC-BY-4.0",
+    data=("FracAtlas 2023, figshare 22363012: 3008 training and 424 validation radiographs",),
+    terms="CC BY 4.0; weights are given on under the same terms",
+    intended=(
+        "Research: show where and how strongly a plain radiograph of a hand, wrist, forearm, leg, knee, ankle, hip, "
+        "pelvis or shoulder looks fractured. Not for clinical use."
+    ),
+    splits=(
+        "Blocks of image numbers with clusters of near duplicates kept together; the set has no patient numbers, so a "
+        "patient may still stand on both sides. Validation chose calibration, operating point and display scale; the "
+        "weights are those after the last epoch."
+    ),
+    shortcuts=(),
+    tables={
+        "modalities": ["CR", "DX"],
+        "limits": [],
+    },
+)

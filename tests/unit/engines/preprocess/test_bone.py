@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+
+from radiolucent.engines.manifest import InputSpec
+from radiolucent.engines.preprocess import prepare
+from radiolucent.engines.preprocess.bone import RANGE, equalise, is_negative, upright_polarity, windowed
+from radiolucent.imaging.geometry import Image
+
+SPEC = InputSpec(recipe="bone", height=128, width=128)
+
+
+def a_film(rows: int = 100, columns: int = 60) -> Image:
+    """A bright bone with a soft outline in a dim limb on dark air."""
+    line, column = np.indices((rows, columns))
+    away = np.abs(column - columns / 2)
+    film = np.where(away < columns / 4, 60.0, 5.0) + np.where(away < columns / 10, 120.0, 0.0)
+    return np.asarray(film + 10 * np.sin(line / 7), dtype=np.float32)
+
+
+def test_a_film_fills_the_longer_side_and_lies_in_the_middle_of_air() -> None:
+    batch, record = prepare(a_film()[None], None, SPEC)
+    assert batch.shape == (1, 1, 128, 128)
+    assert batch.dtype == np.float32
+    assert float(batch.min()) == 0
+    assert float(batch.max()) <= RANGE
+    np.testing.assert_allclose(record.to_target(np.array([49.5, 29.5])), (63.5, 63.5), atol=0.51)
+    left = (128 - 77) // 2
+    assert batch[0, 0, :, :left].max() == 0
+    assert batch[0, 0, :, left + 77 :].max() == 0
+
+
+def test_places_on_the_film_come_back_from_the_input() -> None:
+    _, record = prepare(a_film(200, 340)[None], None, SPEC)
+    points = np.array([[0.0, 0.0], [199.0, 339.0], [17.0, 250.0]])
+    np.testing.assert_allclose(record.to_source(record.to_target(points)), points, atol=1e-9)
+
+
+def test_a_negative_is_read_as_its_positive() -> None:
+    film = a_film()
+    negative = film.max() + film.min() - film
+    assert not is_negative(film)
+    assert is_negative(negative)
+    np.testing.assert_allclose(upright_polarity(negative), film, atol=1e-4)
+    batch, _ = prepare(np.stack([film]), None, SPEC)
+    turned, _ = prepare(np.stack([negative]), None, SPEC)
+    np.testing.assert_allclose(turned, batch, atol=0.02)
+
+
+@pytest.mark.parametrize(("gain", "shift"), [(0.1, 0.0), (16.0, 300.0)])
+def test_the_scanners_scale_does_not_matter(gain: float, shift: float) -> None:
+    film = a_film()
+    batch, _ = prepare(film[None], None, SPEC)
+    other, _ = prepare((film * gain + shift).astype(np.float32)[None], None, SPEC)
+    assert float(np.abs(other - batch).mean()) < 0.02
+
+
+def test_a_saturated_band_does_not_take_the_window() -> None:
+    film = a_film()
+    film[:4] = 4095
+    bone = windowed(film)[50, 28:32]
+    assert float(bone.min()) > 0.8
+
+
+def test_a_film_of_one_grey_stays_empty() -> None:
+    batch, _ = prepare(np.full((1, 50, 40), 7, dtype=np.float32), None, SPEC)
+    assert float(np.abs(batch).max()) == 0
+
+
+def test_equalising_raises_the_contrast_inside_a_dim_region() -> None:
+    random = np.random.default_rng(0)
+    film = np.full((64, 64), 0.1, dtype=np.float32) + random.normal(0, 0.01, (64, 64)).astype(np.float32)
+    film[:, 32:] = 0.9
+    film = np.clip(film, 0, 1)
+    assert float(equalise(film)[:, :16].std()) > 1.5 * float(film[:, :16].std())
