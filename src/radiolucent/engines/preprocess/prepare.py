@@ -25,7 +25,6 @@ RECIPES: dict[str, Recipe] = {
     "brain-mri": brain_mri,
     "chest-xrv": chest_xrv,
     "grey": grey,
-    "head-ct": head_ct,
 }
 
 
