@@ -26,6 +26,8 @@ AE_TITLE = "ORTHANC"
 OUR_AE_TITLE = "RADIOLUCENT"
 START_WITHIN_S = 60.0
 _CLONE_NEWNET = 0x40000000
+# its GDCM plug-in is never loaded: it ends the whole server on a segmentation without a plane
+_DICOMWEB = (Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so"),)
 
 
 class PeerMissing(Exception):
@@ -38,6 +40,7 @@ class Orthanc:
 
     dicom_port: int
     http_port: int
+    our_port: int  # where it believes `OUR_AE_TITLE` to listen
     process: subprocess.Popen[bytes]
     isolated: bool
 
@@ -88,26 +91,28 @@ def start_orthanc(folder: Path) -> Orthanc:
     if program is None:
         raise PeerMissing("Orthanc")
     isolated = _can_isolate()
-    dicom_port, http_port = (4242, 8042) if isolated else _free_ports(2)
+    dicom_port, http_port, our_port = (4242, 8042, 11112) if isolated else _free_ports(3)
     configuration = folder / "orthanc.json"
-    configuration.write_text(json.dumps(_configuration(folder, dicom_port=dicom_port, http_port=http_port)))
+    configured = _configuration(folder, dicom_port=dicom_port, http_port=http_port, our_port=our_port)
+    configuration.write_text(json.dumps(configured))
     log = (folder / "log").open("wb")
     alone = ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$0" "$@"'] if isolated else []
     process = subprocess.Popen([*alone, program, str(configuration)], stdout=log, stderr=subprocess.STDOUT)
     log.close()
-    server = Orthanc(dicom_port=dicom_port, http_port=http_port, process=process, isolated=isolated)
+    server = Orthanc(dicom_port=dicom_port, http_port=http_port, our_port=our_port, process=process, isolated=isolated)
     if not _answers(server):
         server.stop()
         raise RuntimeError(f"Orthanc doesn't answer:\n{(folder / 'log').read_text(errors='replace')[-2000:]}")
     return server
 
 
-def _configuration(folder: Path, *, dicom_port: int, http_port: int) -> dict[str, Any]:
+def _configuration(folder: Path, *, dicom_port: int, http_port: int, our_port: int) -> dict[str, Any]:
     return {
         "Name": "radiolucent tests",
         "StorageDirectory": str(folder / "db"),
         "IndexDirectory": str(folder / "db"),
-        "Plugins": [],
+        "Plugins": [str(plugin) for plugin in _DICOMWEB if plugin.exists()],
+        "DicomWeb": {"Enable": True, "Root": "/dicom-web/", "StudiesMetadata": "Full", "SeriesMetadata": "Full"},
         "HttpPort": http_port,
         "RemoteAccessAllowed": False,
         "AuthenticationEnabled": False,
@@ -115,7 +120,7 @@ def _configuration(folder: Path, *, dicom_port: int, http_port: int) -> dict[str
         "DicomPort": dicom_port,
         "DicomCheckCalledAet": True,
         "UnknownSopClassAccepted": False,
-        "DicomModalities": {"radiolucent": [OUR_AE_TITLE, "127.0.0.1", 11112]},
+        "DicomModalities": {"radiolucent": [OUR_AE_TITLE, "127.0.0.1", our_port]},
     }
 
 
