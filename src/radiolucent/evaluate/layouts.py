@@ -237,6 +237,10 @@ def _near_a_bleed(rows: list[Row]) -> list[Row]:
     return reviewed
 
 
+def _was_reduced(line: dict[str, str]) -> bool:
+    return int(line.get("original_width") or 0) > int(line.get("width") or 0)
+
+
 _BONE_SITES = ("hand", "leg", "hip", "shoulder")
 
 
@@ -266,6 +270,7 @@ def _bone_fracatlas(images: Path, line: dict[str, str]) -> Row:
             "site": line["site"],
             "view": line.get("view", ""),
             "hardware": "with hardware" if hardware else "without hardware",
+            "source": "reduced from more pixels" if _was_reduced(line) else "of this size",
         },
     )
 

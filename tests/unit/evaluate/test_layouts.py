@@ -106,6 +106,8 @@ def a_film(folder: Path, **cells: str) -> Path:
         "view": "frontal",
         "hardware": "1",
         "cluster": "7",
+        "width": "410",
+        "original_width": "2304",
         "boxes_xywh": "[[4, 10, 9, 5]]",
         "polygons_xy": json.dumps([[4, 10, 13, 10, 13, 15]]),
     } | cells
@@ -120,7 +122,12 @@ def a_film(folder: Path, **cells: str) -> Path:
 def test_a_film_tells_fracture_sites_and_hardware(tmp_path: Path) -> None:
     (row,) = read_rows(a_film(tmp_path))
     assert row.labels == {"fracture": 1, "hardware": 1, "hand": 0, "leg": 1, "hip": 1, "shoulder": 0}
-    assert row.subgroups == {"site": "leg+hip", "view": "frontal", "hardware": "with hardware"}
+    assert row.subgroups == {
+        "site": "leg+hip",
+        "view": "frontal",
+        "hardware": "with hardware",
+        "source": "reduced from more pixels",
+    }
     assert (row.group, row.outlined, row.spacing_mm) == ("cluster-7", True, None)
 
 
