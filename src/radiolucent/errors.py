@@ -50,7 +50,7 @@ class BrokenProtocol(SenderError):
 
     Parameters
     ----------
-    reason : Reason/Diag. of the A-ABORT that answers it (PS3.8 table 9-26).
+    reason : Reason/Diag. of the A-ABORT (PS3.8 table 9-26) or the HTTP status that answers it.
     """
 
     def __init__(self, what: str, *, reason: int = 0) -> None:
