@@ -238,8 +238,9 @@ def test_a_pacs_with_implicit_vr_alone_gets_the_same_objects(package: Package) -
     assert set(peer.kept.values()) == {ImplicitVRLittleEndian}
     for item in package.objects:
         buffer, sent = io.BytesIO(), pydicom.dcmread(item.path)
-        pydicom.dcmwrite(buffer, sent, implicit_vr=True, little_endian=True)
-        expected = pydicom.dcmread(io.BytesIO(buffer.getvalue()), force=True)
+        sent.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+        sent.save_as(buffer, enforce_file_format=True)
+        expected = pydicom.dcmread(io.BytesIO(buffer.getvalue()))
         assert pydicom.dcmread(io.BytesIO(peer.datasets[item.sop_instance_uid])) == expected
 
 

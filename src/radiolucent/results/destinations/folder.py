@@ -6,16 +6,17 @@ import errno
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from radiolucent.errors import FinalDelivery, RetriableDelivery
-from radiolucent.results.destinations.package import Package, Receipt
+from radiolucent.results.destinations.package import DicomFile, Package, Receipt
 from radiolucent.results.destinations.presets import Preset, preset, select
 
 KEY_FILE: Final = "package.sha256"
-_FINAL: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ENOTDIR})
+_FINAL: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EEXIST})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +57,7 @@ class Folder:
                 raise RetriableDelivery("the folder isn't there: mount or make it", destination=self.name)
             if self._is_there(target, package):
                 return receipt
-            self._write(package, target, [item.path for item in chosen.objects])
+            self._write(package, target, chosen.objects)
         except OSError as error:
             if isinstance(error, FileNotFoundError) and any(not item.path.exists() for item in chosen.objects):
                 raise FinalDelivery(
@@ -76,12 +77,15 @@ class Folder:
             "another result lies there under the same revision: raise the revision", destination=self.name
         )
 
-    def _write(self, package: Package, target: Path, objects: list[Path]) -> None:
+    def _write(self, package: Package, target: Path, objects: Sequence[DicomFile]) -> None:
         partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=self.root))
         try:
             (partial / "dicom").mkdir()
-            for path in objects:
-                shutil.copyfile(path, partial / "dicom" / path.name)
+            for item in objects:
+                place = partial / "dicom" / item.path.name
+                if place.exists():  # two folders, one name
+                    place = place.with_name(f"{item.sop_instance_uid}.dcm")
+                shutil.copyfile(item.path, place)
             if package.oru:
                 (partial / "message.hl7").write_bytes(package.oru)
             if package.fhir:

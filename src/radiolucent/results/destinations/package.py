@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +32,7 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
         "1.2.840.10008.5.1.4.1.1.88.59": "key-objects",
     }
 )
+_UID: Final = re.compile(r"(?=.{1,64}\Z)[0-9]+(\.[0-9]+)*")
 _IDENTITY: Final = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
 
 
@@ -70,7 +72,7 @@ class Package:
     Raises
     ------
     ValueError
-        If an object belongs to another study, two have the same UID, or the revision is below 1.
+        If the study's UID is none, an object belongs to another study, two have the same UID, or the revision is below 1.
     """
 
     study_instance_uid: str
@@ -81,6 +83,8 @@ class Package:
     fhir: str = ""
 
     def __post_init__(self) -> None:
+        if not _UID.fullmatch(self.study_instance_uid):
+            raise ValueError("the study has no valid UID: nothing can be filed under it")
         if self.revision < 1:
             raise ValueError("revisions count from 1")
         if any(item.study_instance_uid != self.study_instance_uid for item in self.objects):
