@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from radiolucent.cli import compiling
 from radiolucent.cli.console import PROBLEM, err, errors_to_exit, out, print_json
 from radiolucent.errors import EngineError
 
 if TYPE_CHECKING:
     from radiolucent.engines.registry import Bundle
 
-app = typer.Typer(help="List, show, verify and add engine bundles.", no_args_is_help=True)
+app = typer.Typer(help="List, show, verify, add and make engine bundles.", no_args_is_help=True)
+app.command("compile")(compiling.compile_bundle)
+app.add_typer(compiling.importing, name="import")
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
 

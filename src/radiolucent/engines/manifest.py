@@ -114,7 +114,7 @@ class Manifest(_Table):
     input: InputSpec
     head: HeadSpec
     scope: ScopeSpec
-    study_rule: Literal["image", "largest-slice", "largest-slab"]
+    study_rule: Literal["image", "largest-slice", "largest-slab", "volume"]
     slab_mm: float | None = Field(default=None, gt=0, description="thickness over which largest-slab averages")
     training: TrainingSpec | None = None
     twin: TwinSpec | None = None
@@ -130,6 +130,12 @@ class Manifest(_Table):
     def _slab_belongs_to_its_rule(self) -> Manifest:
         if (self.study_rule == "largest-slab") != (self.slab_mm is not None):
             raise ValueError("slab_mm is given for largest-slab, and for that alone")
+        return self
+
+    @model_validator(mode="after")
+    def _a_volume_is_a_volume_throughout(self) -> Manifest:
+        if not (self.input.depth is None) == (self.head.depth is None) == (self.study_rule != "volume"):
+            raise ValueError("input.depth, head.depth and study_rule volume belong together")
         return self
 
     @property

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from radiolucent.engines.bundle import Bundle
 from radiolucent.engines.manifest import Manifest
+from radiolucent.engines.volumes import to_slices, to_volume
 from radiolucent.errors import EngineError, IncompleteEvidence, InvalidBundle, MissingExtra
 from radiolucent.findings.taxonomy import finding_type
 
@@ -101,9 +102,14 @@ class OnnxEngine:
 
     def run(self, batch: Batch) -> EngineOutput:
         """See `Engine.run`."""
-        return _run(self.bundle, batch, self._largest_batch, self._part)
+        depth = self.bundle.manifest.input.depth
+        return _run(self.bundle, batch, len(batch) if depth else self._largest_batch, self._part)
 
     def _part(self, batch: Batch) -> Outputs:
+        depth = self.bundle.manifest.input.depth
+        if depth:
+            logits, evidence = self._session.run(["logits", "evidence"], {self._input: to_volume(batch, depth)})
+            return to_slices(logits, evidence, len(batch), self.bundle.manifest)
         logits, evidence = self._session.run(["logits", "evidence"], {self._input: batch})
         return logits, evidence
 
@@ -279,8 +285,9 @@ def _pooled(evidence: NDArray[np.float32], manifest: Manifest) -> NDArray[np.flo
 
 def _graph_input(session: Any, manifest: Manifest) -> str:
     inputs, outputs = session.get_inputs(), {output.name: output for output in session.get_outputs()}
-    if len(inputs) != 1 or inputs[0].type != "tensor(float)" or len(inputs[0].shape) != 4:
-        raise InvalidBundle(f"{manifest.label}: graph.onnx must have one input, float32 (N, C, H, W)")
+    axes = "(N, C, D, H, W)" if manifest.input.depth else "(N, C, H, W)"
+    if len(inputs) != 1 or inputs[0].type != "tensor(float)" or len(inputs[0].shape) != axes.count(",") + 1:
+        raise InvalidBundle(f"{manifest.label}: graph.onnx must have one input, float32 {axes}")
     if isinstance(inputs[0].shape[0], int):
         raise InvalidBundle(f"{manifest.label}: graph.onnx fixes its batch size; export it with a free first axis")
     for name in ("logits", "evidence"):

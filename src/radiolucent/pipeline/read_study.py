@@ -235,6 +235,8 @@ def _with_stability(finding: Finding, batch: NDArray[np.float32], engine: Engine
     where, manifest = finding.localisation, engine.bundle.manifest
     if where is None or where.status != "located" or where.peak_frame is None:
         return finding
+    if manifest.input.depth is not None:
+        return finding  # a network of whole volumes doesn't read four pictures of one slice
 
     def run(images: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         output = engine.run(images)
@@ -266,12 +268,15 @@ def study_logit(frame_logits: NDArray[np.float32], manifest: Manifest, slice_spa
     ``image`` and ``largest-slice``: the largest of all frames. ``largest-slab``: the largest mean over neighbouring
     slices that together are about `slab_mm` thick, three of them at least, so that one odd slice among many doesn't
     make a finding; a series with fewer slices is averaged whole, and frames without known distance go by the largest.
+    ``volume``: the mean, which is what a network of whole volumes said (`engines.volumes`).
 
     Parameters
     ----------
     frame_logits : float32 ``(frames,)``
     slice_spacing_mm : None for anything but a volume.
     """
+    if manifest.study_rule == "volume":
+        return float(frame_logits.astype(np.float64).mean())
     if manifest.slab_mm is None or slice_spacing_mm is None:
         return float(frame_logits.max())
     size = min(max(3, round(manifest.slab_mm / slice_spacing_mm)), len(frame_logits))

@@ -2,71 +2,37 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import re
 import shutil
 import tempfile
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import onnxruntime
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, fx, nn
 from torch.onnx import OnnxExporterError
 
-from radiolucent.engines.bundle import Bundle, load_bundle, sign
-from radiolucent.engines.manifest import FindingEntry, HeadSpec, InputSpec, Manifest, ScopeSpec
-from radiolucent.engines.runtime import OnnxEngine, verify
+from radiolucent.engines.bundle import Bundle, OperatingPoint, OperatingPoints, load_bundle, sign
+from radiolucent.engines.manifest import FindingEntry, HeadSpec, InputSpec, Manifest
+from radiolucent.engines.runtime import verify
 from radiolucent.errors import IncompleteEvidence, InvalidBundle, OutputExists
 from radiolucent.explain.compiler.graph import Cut, Traced, cuts, feature_maps, layers, split, trace
 from radiolucent.explain.compiler.heads import Head, Kind, jacobian, summed_slopes, understand
+from radiolucent.explain.compiler.plan import Plan
 from radiolucent.explain.compiler.texts import card, manifest_toml
 from radiolucent.findings.taxonomy import finding_type
 
 LARGEST_DIFFERENCE = 1e-3
 """Relative difference between the compiled evidence and full autograd above which nothing is written."""
 OPSET = 21
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """What a network doesn't say of itself.
-
-    Parameters
-    ----------
-    name, version, title, summary, licence : of the bundle.
-    findings : taxonomy names of the kept classes, in order.
-    input : recipe and size; its channels are those of the graph.
-    scope : what the engine may be given.
-    basis : what its weights were validated on.
-    study_rule : how slices make a study.
-    rows : network outputs to keep, one per finding; all where None.
-    target_layer : name of the module whose output is explained; found where empty.
-    mean, std : per network channel; the graph first takes ``(x - mean) / std``, after a single channel is repeated
-        where the network wants several.
-    display_scale : logit units at which the colour scale ends; where None, the largest evidence on the images that
-        the compiler checked itself with, which is a stopgap until it is measured on real ones.
-    """
-
-    name: str
-    version: str
-    title: str
-    summary: str
-    licence: str
-    findings: tuple[str, ...]
-    input: InputSpec
-    scope: ScopeSpec
-    basis: Literal["real", "phantom"] = "phantom"
-    study_rule: Literal["image", "largest-slice"] = "image"
-    rows: tuple[int, ...] | None = None
-    target_layer: str = ""
-    mean: tuple[float, ...] = ()
-    std: tuple[float, ...] = ()
-    display_scale: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,18 +63,32 @@ class Compiled:
 class Normalised(nn.Module):
     """A network behind its own normalisation: repeats a single channel, takes off `mean`, divides by `std`."""
 
-    def __init__(self, network: nn.Module, mean: Sequence[float], std: Sequence[float]) -> None:
+    def __init__(self, network: nn.Module, mean: Sequence[float], std: Sequence[float], axes: int = 2) -> None:
         super().__init__()
         if len(mean) != len(std) or min(std) <= 0:
             raise InvalidBundle(f"mean {list(mean)} and std {list(std)} must be one positive std per mean")
         self.network = network
         self.mean: Tensor
         self.std: Tensor
-        self.register_buffer("mean", torch.tensor(mean).reshape(1, -1, 1, 1))
-        self.register_buffer("std", torch.tensor(std).reshape(1, -1, 1, 1))
+        ones = (1,) * axes
+        self.register_buffer("mean", torch.tensor(mean).reshape(1, -1, *ones))
+        self.register_buffer("std", torch.tensor(std).reshape(1, -1, *ones))
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.as_tensor(self.network((x - self.mean) / self.std))
+
+
+class Turned(nn.Module):
+    """A network or map whose three axes of space come in the opposite order: MONAI's (x, y, z) are our (z, y, x)."""
+
+    def __init__(self, inner: nn.Module, *, result: bool) -> None:
+        super().__init__()
+        self.inner, self.result = inner, result
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.result:
+            return torch.as_tensor(self.inner(x).permute(0, 1, 4, 3, 2))
+        return torch.as_tensor(self.inner(x.permute(0, 1, 4, 3, 2)))
 
 
 class Explained(nn.Module):
@@ -133,7 +113,8 @@ def compile_engine(
     network : takes one batch of images; its weights are loaded. It is put into evaluation mode.
     plan : what the network doesn't say of itself.
     output : the bundle's folder; it must not exist, and appears whole or not at all.
-    images : float32 ``(N, C, H, W)`` as the recipe gives them, N ≥ 2: the checks run on them as well as on noise.
+    images : float32 ``(N, C, H, W)``, or ``(N, C, D, H, W)`` for volumes, as the recipe gives them: the checks run on
+        them as well as on noise.
 
     Returns
     -------
@@ -142,8 +123,8 @@ def compile_engine(
     Raises
     ------
     InvalidBundle
-        If the network can't be traced or cut, is three-dimensional, a finding isn't in the taxonomy, or graph and
-        network differ by more than `LARGEST_DIFFERENCE`.
+        If the network can't be traced or cut, its maps don't fit a bundle, a finding isn't in the taxonomy, a threshold
+        is missing, or graph and network differ by more than `LARGEST_DIFFERENCE`.
     IncompleteEvidence
         If the evidence differs from full autograd by more than `LARGEST_DIFFERENCE`.
     OutputExists
@@ -153,7 +134,9 @@ def compile_engine(
         raise OutputExists(f"{output} exists; name a new folder")
     for name in plan.findings:
         finding_type(name)
-    whole = Normalised(network, plan.mean, plan.std) if plan.mean else network
+    axes, turned = 3 if plan.input.depth else 2, plan.axes == "xyz"
+    network = Turned(network, result=False) if turned else network
+    whole = Normalised(network, plan.mean, plan.std, axes) if plan.mean else network
     batch = _batch(plan.input, images)
     traced = trace(whole, batch[:2], plan.rows)
     if traced.classes != len(plan.findings):
@@ -163,15 +146,21 @@ def compile_engine(
     autograd = check_against_autograd(traced, head, explained, batch)
     if autograd > LARGEST_DIFFERENCE:
         raise IncompleteEvidence(f"the evidence differs from full autograd by {autograd:.2g}; nothing was written")
+    if turned:
+        explained.maps = Turned(head.maps, result=True)
+        head = replace(head, layout=replace(head.layout, grid=head.layout.grid[::-1]))
     output.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=".compiling-", dir=output.parent))
     try:
         export(explained, batch, folder / "graph.onnx")
         manifest = _manifest(plan, head, explained, batch)
         (folder / "manifest.toml").write_text(manifest_toml(manifest), encoding="utf-8")
-        (folder / "card.md").write_text(card(manifest, cut.layer, head, autograd, traced.notes), encoding="utf-8")
+        notes = (*plan.facts, *traced.notes)
+        (folder / "card.md").write_text(card(manifest, cut.layer, head, autograd, notes), encoding="utf-8")
+        if plan.operating_points:
+            (folder / "operating_points.json").write_text(_operating_points(plan), encoding="utf-8")
         sign(folder)
-        difference = _check_graph(load_bundle(folder), whole, explained, plan, batch)
+        difference = _check_graph(folder / "graph.onnx", whole, explained, plan, batch)
         report = verify(load_bundle(folder))
         folder.chmod(0o755)
         folder.rename(output)
@@ -242,6 +231,9 @@ def export(explained: nn.Module, batch: Tensor, path: Path) -> None:
     InvalidBundle
         If ONNX lacks an operation.
     """
+    quiet = logging.getLogger("torch.onnx")
+    level = quiet.level
+    quiet.setLevel(logging.ERROR)  # it says that packages are missing which no graph of ours needs
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -261,22 +253,28 @@ def export(explained: nn.Module, batch: Tensor, path: Path) -> None:
             missing = re.findall(r"overload='[^']*'|op='([^']*)'", str(error))
             names = ", ".join(dict.fromkeys(name for name in missing if name)) or "see above"
             raise InvalidBundle(f"ONNX lacks an operation of the head ({names}); name a later target layer") from error
+        finally:
+            quiet.setLevel(level)
 
 
 def _batch(spec: InputSpec, images: NDArray[np.float32] | None) -> Tensor:
-    noise = torch.randn(2, spec.channels, spec.height, spec.width, generator=torch.Generator().manual_seed(0))
+    space = (spec.depth, spec.height, spec.width) if spec.depth else (spec.height, spec.width)
+    noise = torch.randn(2, spec.channels, *space, generator=torch.Generator().manual_seed(0))
     if images is None:
         return noise
-    if images.dtype != np.float32 or images.ndim != 4 or images.shape[1:] != noise.shape[1:]:
+    if images.dtype != np.float32 or images.shape[1:] != noise.shape[1:] or len(images) == 0:
         raise InvalidBundle(f"images must be float32 {('N', *noise.shape[1:])}, not {images.dtype} {images.shape}")
     return torch.cat([torch.from_numpy(images.copy()), noise])
 
 
 def _manifest(plan: Plan, head: Head, explained: Explained, batch: Tensor) -> Manifest:
-    if len(head.grid) != 2:
-        raise InvalidBundle(f"the evidence has {len(head.grid)} axes; a bundle holds images, not volumes, so far")
+    depth = head.grid[0] if plan.input.depth else None
+    if len(head.grid) != (3 if depth else 2):
+        raise InvalidBundle(f"the evidence has {len(head.grid)} axes; an input of {batch.ndim - 2} needs as many")
+    if depth and head.kind == "maps":
+        raise InvalidBundle("a volume's logit that is the log-sum-exp of its map can't be shared out to its slices")
     with torch.no_grad():
-        largest = explained(batch)[1].amax(dim=(0, 2, 3)).clamp_min(1e-6)
+        largest = explained(batch)[1].flatten(2).amax(dim=(0, 2)).clamp_min(1e-6)
     pooling: dict[Kind, Literal["mean", "log-sum-exp", "gradient"]] = {"maps": "log-sum-exp", "gradient": "gradient"}
     return Manifest(
         name=plan.name,
@@ -291,25 +289,40 @@ def _manifest(plan: Plan, head: Head, explained: Explained, batch: Tensor) -> Ma
         head=HeadSpec(
             pooling=pooling.get(head.kind, "mean"),
             sharpness=head.sharpness,
-            grid=(head.grid[0], head.grid[1]),
+            grid=(head.grid[-2], head.grid[-1]),
+            depth=depth,
             tolerance=LARGEST_DIFFERENCE,
         ),
         scope=plan.scope,
-        study_rule=plan.study_rule,
+        study_rule="volume" if depth else plan.study_rule,
         licence=plan.licence,
     )
 
 
-def _check_graph(bundle: Bundle, whole: nn.Module, explained: Explained, plan: Plan, batch: Tensor) -> float:
+def _operating_points(plan: Plan) -> str:
+    if set(plan.operating_points) != set(plan.findings):
+        different = ", ".join(sorted(set(plan.operating_points) ^ set(plan.findings)))
+        raise InvalidBundle(f"thresholds and findings disagree on {different}")
+    points = OperatingPoints(
+        engine=f"{plan.name}@{plan.version}",
+        rule=plan.operating_rule or "not stated",
+        findings={name: OperatingPoint(probability=value) for name, value in plan.operating_points.items()},
+    )
+    return points.model_dump_json(indent=1) + "\n"
+
+
+def _check_graph(graph: Path, whole: nn.Module, explained: Explained, plan: Plan, batch: Tensor) -> float:
     """ONNX Runtime against PyTorch, and against the network as it was given; on one image and on all."""
-    engine, largest = OnnxEngine(bundle), 0.0
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    largest = 0.0
     for part in (batch[:1], batch):
-        output = engine.run(part.numpy())
+        outputs = [torch.from_numpy(value) for value in session.run(["logits", "evidence"], {"image": part.numpy()})]
         with torch.no_grad():
             logits, evidence = explained(part)
             given = _scores(whole(part), plan.rows)
-        largest = max(largest, _relative(torch.from_numpy(output.logits), logits))
-        largest = max(largest, _relative(torch.from_numpy(output.evidence), evidence))
+        largest = max(largest, _relative(outputs[0], logits), _relative(outputs[1], evidence))
         same = min(_relative(value, given) for value in (logits, logits.sigmoid(), logits.softmax(1)))
         largest = max(largest, same)
     if largest > LARGEST_DIFFERENCE:
