@@ -79,6 +79,6 @@ $(VENV)/.dev: $(VENV)/.python $(PINS)
 $(VENV)/.torch: $(VENV)/.python $(PINS)
 	$(SAY) PyTorch, some hundred MB
 	@$(PIP) torch==2.13.0
-	@$(PIP) --editable '.[torch,test]'
-	@$(PIP) --no-deps grad-cam ttach opencv-python-headless
+	@$(PIP) --editable '.[torch,explain,test]'
+	@$(PIP) --no-deps grad-cam ttach opencv-python-headless quantus cachetools torchcam
 	@touch $@ $(VENV)/.test $(VENV)/.core

@@ -24,7 +24,7 @@ settings.load_profile("untimed")
 
 _ROOT = Path(__file__).parent
 
-_TORCH_EXTRA = ("torch", "onnx", "onnxscript", "captum", "sklearn", "pytorch_grad_cam", "cv2")
+_TORCH_EXTRA = ("torch", "onnx", "onnxscript", "captum", "sklearn", "pytorch_grad_cam", "cv2", "torchcam", "quantus")
 _TORCH, _IMAGES = "needs torch: make torch", "needs real images: set RADIOLUCENT_DATA to their folder"
 # these import torch when they are loaded: their examples are collected only where it is installed
 _NEED_TORCH = (

@@ -39,7 +39,11 @@ FENCES: dict[str, tuple[str, ...]] = {
     "onnx": ("engines.runtime", "explain.compiler", "training"),
     "onnxscript": ("training",),
     "captum": ("explain.attribution",),
-    "sklearn": ("training", "evaluate"),
+    "sklearn": ("training", "evaluate", "explain.methods"),
+    "shap": ("explain.methods",),
+    "lime": ("explain.methods",),
+    "quantus": (),
+    "torchcam": (),
     "onnxruntime": ("engines.runtime", "training", "explain.compiler"),
     "highdicom": ("results",),
     "fhir": ("results",),
@@ -60,7 +64,7 @@ FENCES: dict[str, tuple[str, ...]] = {
 
 # these need the torch extra as soon as they are imported; all other modules must not
 NEEDS_TORCH = ("engines.network", "explain.attribution", "explain.compiler", "training")
-HEAVY = ("torch", "onnx", "onnxscript", "captum", "sklearn")
+HEAVY = ("torch", "onnx", "onnxscript", "captum", "sklearn", "shap", "lime")
 SLOW = ("SimpleITK", "highdicom", "fhir", "onnxruntime", "skimage", "scipy", "pydicom", *HEAVY)
 LONGEST_FILE = 400
 

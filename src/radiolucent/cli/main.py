@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from radiolucent import __version__
-from radiolucent.cli import demo, engine, phantom, read, rules, training
+from radiolucent.cli import demo, engine, explain, phantom, read, rules, training
 
 app = typer.Typer(
     name="radiolucent",
@@ -19,6 +19,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,  # they hold headers, and so patients
 )
 app.command("read")(read.read)
+app.command("explain")(explain.explain)
 app.command("demo")(demo.demo)
 app.command("train")(training.train)
 app.command("evaluate")(training.evaluate)
