@@ -72,7 +72,8 @@ class Package:
     Raises
     ------
     ValueError
-        If the study's UID is none, an object belongs to another study, two have the same UID, or the revision is below 1.
+        If the study's UID is none, an object belongs to another study, two have the same UID, or the revision is
+        below 1.
     """
 
     study_instance_uid: str
