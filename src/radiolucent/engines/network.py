@@ -163,6 +163,7 @@ class EvidenceNet(nn.Module):
     sites, traits : beside the findings, the image's sites (one head each, mixed by the network's own routing) and
         further traits. ``0`` and ``0``: none, and the maps are ``evidence(features)``.
     shown : so many of the last traits are given out as findings, behind the others, each with its own map.
+    mirrored : True reads the image and its mirror image and gives the mean of both maps: twice the time.
 
     Attributes
     ----------
@@ -189,9 +190,11 @@ class EvidenceNet(nn.Module):
         sites: int = 0,
         traits: int = 0,
         shown: int = 0,
+        mirrored: bool = False,
     ) -> None:
         super().__init__()
-        self.pooling, self.sharpness, self.sites, self.shown = pooling, sharpness, sites, shown
+        self.pooling, self.sharpness = pooling, sharpness
+        self.sites, self.shown, self.mirrored = sites, shown, mirrored
         self.features = _Features(channels, stem, widths, depths, top, grid_stride, norm)
         self.evidence = nn.Conv2d(top, findings, 1, bias=False)
         # most cells are background: start there, since this layer has no bias to learn it with
@@ -212,15 +215,22 @@ class EvidenceNet(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Float32 ``(N, channels, H, W)`` → logits ``(N, K + shown)``, evidence ``(N, K + shown, h, w)``, float32."""
+        # the image itself comes last: whoever listens to `features` is left with its activations
+        mirrored = self._maps(x.flip(3)).flip(3) if self.mirrored else None
+        evidence = self._maps(x)
+        if mirrored is not None:
+            evidence = (evidence + mirrored) / 2
+        bias = self.bias
+        if self.shown:
+            bias = torch.cat([bias, self.traits.get_parameter("bias")[-self.shown :]])
+        return pool_evidence(evidence, self.pooling, self.sharpness) + bias, evidence
+
+    def _maps(self, x: Tensor) -> Tensor:
+        """Evidence of the findings and of the traits shown, of one image."""
         features = self.features(x)
         with torch.autocast(x.device.type, enabled=False):
             evidence, maps, _ = self._heads(features.float())
-            bias = self.bias
-            if self.shown:
-                evidence = torch.cat([evidence, maps[:, -self.shown :]], dim=1)
-                bias = torch.cat([bias, self.traits.get_parameter("bias")[-self.shown :]])
-            logits = pool_evidence(evidence, self.pooling, self.sharpness) + bias
-        return logits, evidence
+            return torch.cat([evidence, maps[:, -self.shown :]], dim=1) if self.shown else evidence
 
     def describe(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """What training looks at: logits and evidence of the findings alone, and the logits of sites and traits.

@@ -125,7 +125,7 @@ def train(
 
     def card(folder: Path) -> str:
         bundle = load_bundle(folder)
-        measured = evaluate(bundle, data[0], report=lambda done, total: tell("measuring", done, total))
+        measured = evaluate(bundle, data[0], threads=1, report=lambda done, total: tell("measuring", done, total))
         series = evaluate_volumes(bundle, plan.volumes) if plan.volumes else None
         return write_card(
             bundle,

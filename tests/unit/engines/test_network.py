@@ -119,3 +119,16 @@ def test_shown_traits_come_behind_the_findings_with_maps_that_give_their_logits(
     torch.testing.assert_close(expected, logits)
     plain, maps, _ = network.describe(torch.zeros(2, 1, 64, 64))
     assert (plain.shape, maps.shape) == ((2, 3), (2, 3, 8, 8))
+
+
+def test_a_mirroring_network_reads_an_image_and_its_mirror_image_alike() -> None:
+    network = a_network(mirrored=True, sites=2, traits=1, shown=1, grid_stride=8)
+    film = torch.randn(1, 1, 64, 64)
+    logits, evidence = network(film)
+    turned_logits, turned = network(film.flip(3))
+    torch.testing.assert_close(logits, turned_logits)
+    torch.testing.assert_close(evidence, turned.flip(3))
+    network.mirrored = False
+    _, plain = network(film)
+    _, other = network(film.flip(3))
+    torch.testing.assert_close((plain + other.flip(3)) / 2, evidence)

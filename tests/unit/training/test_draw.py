@@ -74,7 +74,7 @@ def test_a_window_that_shows_nothing_of_the_finding_is_a_negative() -> None:
 
 
 def test_the_label_of_a_film_with_hardware_is_doubtful_and_its_outline_is_not() -> None:
-    recipe = a_recipe(BESIDE)
+    recipe = replace(a_recipe(BESIDE), doubtful="hardware")
     batch = drawn(recipe, a_pack(recipe, hardware=1.0))
     assert batch.doubtful is not None
     assert bool(batch.doubtful.all())

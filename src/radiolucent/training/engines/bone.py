@@ -16,8 +16,7 @@ RECIPE = EngineRecipe(
     exclusive=False,
     sites=("hand", "leg", "hip", "shoulder"),
     traits=("hardware",),
-    doubtful="hardware",
-    crops=Crops(size=256, whole=0.2, batch=8, beside=0.75, jitter=90.0, metal=0.1),
+    crops=Crops(size=256, whole=0.1, batch=8, beside=0.8, jitter=80.0, metal=0.05),
     measure_every=4,
     network={
         "stem": 16,
@@ -33,23 +32,23 @@ RECIPE = EngineRecipe(
         "shown": 1,
     },
     augmentation=Augmentation(
-        rotation=45.0,
-        scale=(0.75, 1.3),
+        rotation=30.0,
+        scale=(0.8, 1.25),
         stretch=0.08,
         shift=0.0,
         flip_columns=True,
         flip_rows=True,
-        gamma=0.3,
+        gamma=0.25,
         contrast=0.2,
-        bias_field=0.25,
-        noise=0.08,
-        blur=0.3,
+        bias_field=0.2,
+        noise=0.05,
+        blur=0.2,
         mirror=0.0,
         cut=0.0,
     ),
     loss=Loss(image=1.0, evidence=10.0, overlap=1.0, inside=6.0, traits=0.3, cells="independent"),
     balance=0.8,
-    epochs=20,
+    epochs=21,
     batch=16,
     learning_rate=1.5e-3,
 )
@@ -72,10 +71,11 @@ SCOPE = Scope(
         "weights are those after the last epoch."
     ),
     shortcuts=(
-        "Hardware: 72 of the 74 training and validation films with plates, screws, nails or wires are fractured. The "
-        "image label of such a film teaches nothing here, only its outlines do; and into a tenth of all training "
-        "images metal is drawn that means nothing. The figures with and without hardware are in the table; hardware is "
-        "a finding of its own, so that a reader sees when it is in the film.",
+        "Hardware: 72 of the 74 training and validation films with plates, screws, nails or wires are fractured, so "
+        "metal alone gives the answer away. Metal that means nothing is drawn into a twentieth of the training images "
+        "(a tenth in the first 12 epochs, in which the image labels of films with hardware taught nothing either); "
+        "that weakens the shortcut and doesn't remove it. The figures with and without hardware are in the table; "
+        "hardware is a finding of its own, so that a reader sees when it is in the film.",
         "Source: the 316 films that were reduced from more pixels are fractured on 31 %, the others, from another "
         "machine, on 16 %. Windows are cut, turned, scaled, shaded, blurred and made noisy, so that little of size and "
         "grain is left to learn from; the figures of both sources are in the table.",
@@ -90,6 +90,7 @@ SCOPE = Scope(
         "limits": [
             "Reads limbs with shoulder and hip, and nothing else: films of the spine, chest, skull, and those whose "
             "header doesn't say which part they show, are refused.",
+            "The whole film is read at once, at 512 pixels: no region is cut out and read again at more.",
             "Hip and shoulder are rare in the training data, with 44 and 46 fractured films, most of them of the thigh "
             "and the upper arm.",
             "Learned from films reduced to 512 pixels: a hairline that is lost at that size can't be seen.",
