@@ -264,3 +264,50 @@ def saying(data: bytes) -> Iterator[int]:
 
     with serving(socketserver.ThreadingTCPServer, Handler) as server:
         yield server.server_address[1]
+
+
+@dataclass
+class MailServer:
+    """An SMTP server that keeps mails; `refuse` answers a command (MAIL, RCPT, DATA, .) with a line of its own."""
+
+    refuse: dict[str, str] = field(default_factory=dict)
+    mails: list[bytes] = field(default_factory=list)
+    port: int = 0
+
+    def converse(self, stream: Any) -> None:
+        stream.write(b"220 mail.example ESMTP\r\n")
+        for line in stream:
+            verb = line[:4].strip().upper().decode()
+            if verb in self.refuse:
+                if not self.refuse[verb]:
+                    return
+                stream.write(self.refuse[verb].encode() + b"\r\n")
+            elif verb == "DATA":
+                stream.write(b"354 go on\r\n")
+                content = b"".join(iter(stream.readline, b".\r\n"))
+                if "." in self.refuse:
+                    stream.write(self.refuse["."].encode() + b"\r\n")
+                else:
+                    self.mails.append(content)
+                    stream.write(b"250 kept\r\n")
+            elif verb == "QUIT":
+                stream.write(b"221 bye\r\n")
+                return
+            else:
+                stream.write(b"250 ok\r\n")
+
+
+@contextmanager
+def mail_server(**refuse: str) -> Iterator[MailServer]:
+    state = MailServer(refuse={name.replace("end", "."): line for name, line in refuse.items()})
+
+    class Handler(socketserver.StreamRequestHandler):
+        wbufsize = 0
+
+        def handle(self) -> None:
+            with suppress(OSError), self.request.makefile("rwb", buffering=0) as stream:
+                state.converse(stream)
+
+    with serving(socketserver.ThreadingTCPServer, Handler) as server:
+        state.port = server.server_address[1]
+        yield state

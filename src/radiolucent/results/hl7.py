@@ -104,11 +104,32 @@ def oru(
         withdrawn=told(language, status, reason),
         viewer_url=viewer_url,
     )
+    observations = _observations(telling, facts, made_at=made_at, status=status)
+    return framed(reading, facts, observations, made_at=made_at, mapping=mapping, status=status, language=language)
+
+
+def framed(
+    reading: Reading,
+    facts: OrderFacts,
+    observations: Sequence[str],
+    *,
+    made_at: datetime,
+    mapping: OruMapping,
+    status: Status,
+    language: str,
+) -> bytes:
+    """Put finished OBX segments into a message on a study: MSH, PID, PV1, ORC, OBR and TQ1 before them.
+
+    Raises
+    ------
+    EncodingError
+        If a character can't be sent, or the mapping wants an accession number that isn't there.
+    """
     body = [
         _patient(facts),
         _visit(facts),
         *_order(reading, facts, made_at=made_at, mapping=mapping, status=status),
-        *_observations(telling, facts, made_at=made_at, status=status),
+        *observations,
     ]
     return message_bytes([_header(body, made_at, mapping, language), *body], mapping.message.character_set)
 

@@ -14,6 +14,7 @@ from email.utils import format_datetime
 
 from radiolucent.errors import FinalDelivery, RetriableDelivery, SetupError
 from radiolucent.findings.alerts import Alert
+from radiolucent.results.alert_messages import ESCALATED
 from radiolucent.results.destinations.package import Receipt
 from radiolucent.results.destinations.statuses import smtp_meaning
 from radiolucent.results.statements import viewer_link
@@ -96,10 +97,10 @@ class Smtp:
 
     def compose(self, alert: Alert, *, key: str, at: datetime, held: int = 0, escalated: bool = False) -> EmailMessage:
         """The mail: subject, what to verify, the link and the disclaimer."""
-        words = _WORDS.get(alert.language, _WORDS["en"])
+        words = _WORDS[alert.language]
         mail = EmailMessage()
         mail["From"], mail["To"] = self.sender, ", ".join(self.recipients)
-        mail["Subject"] = (words["escalated"] if escalated else "") + " ".join(alert.subject.split())
+        mail["Subject"] = (ESCALATED[alert.language] if escalated else "") + " ".join(alert.subject.split())
         mail["Date"] = format_datetime(at)
         turn = "escalated" if escalated else "first"
         digest = hashlib.sha256(f"{key}\n{turn}".encode()).hexdigest()[:40]
@@ -124,12 +125,10 @@ class Smtp:
 
 _WORDS: Mapping[str, Mapping[str, str]] = {
     "en": {
-        "escalated": "Not acknowledged: ",
         "worklist": "The study is marked in the worklist.",
         "held": "{held} more alerts are waiting in the worklist.",
     },
     "de": {
-        "escalated": "Nicht bestätigt: ",
         "worklist": "Die Untersuchung ist in der Arbeitsliste markiert.",
         "held": "{held} weitere Meldungen warten in der Arbeitsliste.",
     },
