@@ -50,7 +50,7 @@ FENCES: dict[str, tuple[str, ...]] = {
     "hl7": (),
     "hl7apy": (),
     "jinja2": ("results", "findings.narrative"),
-    "pynetdicom": ("ingest.listener", "ingest.priors", "results.destinations"),
+    "pynetdicom": ("ingest.dimse_peer", "ingest.pacs_dimse", "ingest.worklist", "results.destinations"),
     "httpx": ("ingest", "results.destinations"),
     "SimpleITK": ("imaging.registration",),
     "sqlalchemy": ("store",),

@@ -58,6 +58,10 @@ class BrokenProtocol(SenderError):
         super().__init__(what)
 
 
+class QueryFailed(SenderError):
+    """A PACS or a worklist that was asked doesn't answer, or refuses."""
+
+
 class SetupError(RadiolucentError):
     """The installation or its settings are wrong: the person who runs it must act."""
 

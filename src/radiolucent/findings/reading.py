@@ -97,6 +97,30 @@ class Graded:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ExplanationCheck:
+    """One question to an explanation. `value` is None where it wasn't measured; `words` say what was found."""
+
+    name: str
+    value: float | None
+    result: Literal["pass", "warn", "fail"]
+    words: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExplanationVerdict:
+    """Whether a finding's map may be shown (`explain.gate`), by the policy of a use case, with every check.
+
+    `reasons` are the words of the checks that did not pass, the gravest first.
+    """
+
+    decision: Literal["show", "show-with-warning", "do-not-show"]
+    use_case: str
+    checks: tuple[ExplanationCheck, ...]
+    reasons: tuple[str, ...]
+    table_version: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Finding:
     """One class of an engine on one series, above its operating point or not.
 
@@ -112,6 +136,7 @@ class Finding:
     localisation : None below the operating point.
     stability : similarity in [0, 1] of map and score under small changes of the peak frame (`findings.stability`);
         None where it wasn't measured.
+    explanation : whether the map may be shown; None below the operating point, and where no gate was asked.
     change : against the prior reading: new, larger, smaller, unchanged, resolved; with its numbers in `change_note`.
     """
 
@@ -126,6 +151,7 @@ class Finding:
     heatmap: Heatmap
     localisation: Localisation | None = None
     stability: float | None = None
+    explanation: ExplanationVerdict | None = None
     urgency: Graded | None = None
     confidence: Graded | None = None
     change: Literal["new", "larger", "smaller", "unchanged", "resolved", "not-compared"] | None = None

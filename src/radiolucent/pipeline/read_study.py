@@ -41,6 +41,7 @@ from radiolucent.imaging.heatmap import Heatmap
 from radiolucent.imaging.quality import StackFacts, facts
 from radiolucent.imaging.study import Problem, Stack, Study
 from radiolucent.ingest.eligibility import refusals
+from radiolucent.pipeline.quality_gate import gated
 
 SOFTWARE = f"radiolucent {__version__}"
 Progress = Callable[[str, int, int], None]
@@ -56,12 +57,14 @@ class Options:
     operating_points : the site's own thresholds; None takes each engine's.
     profile : what the site may use each finding for; None allows everything that the packaged profile does.
     tables : rule tables for urgency, confidence and change; None takes the packaged ones.
+    use_case : whose policy decides which maps are shown (`explain.gate`); empty takes the table's default.
     """
 
     phantom_findings: bool = False
     operating_points: OperatingPoints | None = None
     profile: Profile | None = None
     tables: Tables | None = None
+    use_case: str = ""
 
     def thresholds(self, bundle: Bundle) -> dict[str, float]:
         """The site's thresholds for this engine, empty where the engine's own hold.
@@ -179,6 +182,8 @@ def read_stack(stack: Stack, engine: Engine, *, options: Options) -> SeriesReadi
     clock.lap("locate")
     findings = tuple(_with_stability(finding, batch, engine) for finding in findings)
     clock.lap("stability")
+    findings = gated(findings, pixels, batch, engine, completeness=completeness, use_case=options.use_case)
+    clock.lap("gate")
     return SeriesReading(
         series_instance_uid=stack.series_instance_uid,
         modality=stack.modality,

@@ -206,6 +206,8 @@ def _comment(finding: Finding, series: SeriesReading, region: Region | None = No
         parts.append(f"No explanation: {where.reason}.")
     if where is not None and where.status == "withheld":
         parts.append(f"Not located: {where.reason}.")
+    if finding.explanation is not None and finding.explanation.decision == "show-with-warning":
+        parts.append(f"Explanation shown with a warning: {'; '.join(finding.explanation.reasons)}.")
     for name, graded in (("Urgency", finding.urgency), ("Confidence", finding.confidence)):
         if graded is not None:
             parts.append(f"{name}: {graded.level}.")

@@ -260,6 +260,7 @@ def _positive(
         "urgency": finding.urgency,
         "urgency_number": level_number(finding.urgency) if finding.urgency else 0,
         "confidence": finding.confidence,
+        "explanation": finding.explanation,
         "place": place[:1].upper() + place[1:] + (f" ({where.focality})" if where and regions else ""),
         "short_place": short_place(finding, series, words),
         "reason": where.reason if where and where.reason else "The map could not be located.",
