@@ -30,6 +30,7 @@ check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(PYTEST) -q tests/test_architecture.py
+	if command -v npx > /dev/null; then npx --yes --package typescript@5.9.3 tsc -p .; else echo "no npx: the viewer's types are not checked"; fi
 
 bench: $(VENV)/.test
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m bench $(ARGS)

@@ -1,0 +1,425 @@
+// The viewer on a page: panes side by side, linked in mm, the findings' maps on request, tools, keys, legend.
+//
+// Reads a StudyView as JSON from `<script type="application/json" data-viewer-study>` inside the mounted element.
+// Buttons `[data-viewer-finding=ID]` anywhere on the page switch a finding's map; `[data-viewer-region]` (an input)
+// receives a redrawn region as JSON. What was shown is told to `views_url`.
+
+import { Keys } from './keys.js';
+import { MAPS, gradient } from './colours.js';
+import { Pane } from './pane.js';
+import { Withheld, heat } from './source.js';
+import { inverseRigid, samePlace } from './geometry.js';
+
+/** @typedef {import('./types.js').StudyView} StudyView */
+/** @typedef {import('./types.js').FindingView} FindingView */
+
+/** @type {Record<string, [string, number, number][]>} name, centre, width */
+const PRESETS = {
+  CT: [['soft tissue', 40, 400], ['lung', -600, 1500], ['mediastinum', 50, 350], ['bone', 480, 2500], ['brain', 40, 80], ['subdural', 75, 215]],
+};
+
+class Viewer {
+  /** @param {HTMLElement} root @param {StudyView} study */
+  constructor(root, study) {
+    this.root = root;
+    this.study = study;
+    this.linked = true;
+    this.moving = false;
+    /** when each overlay came on @type {Map<string, number>} */
+    this.since = new Map();
+    this.bar = element(root, 'div', 'viewer-bar');
+    this.bar.setAttribute('role', 'toolbar');
+    this.bar.setAttribute('aria-label', 'Viewer');
+    this.row = element(root, 'div', 'viewer-panes');
+    this.status = element(root, 'p', 'viewer-status');
+    this.status.setAttribute('role', 'status');
+    this.panes = study.panes.map((about) => new Pane(element(this.row, 'section', ''), about, (pane) => this.#follow(pane)));
+    this.panes.forEach((pane, index) => {
+      pane.root.setAttribute('aria-label', study.panes[index].role);
+      pane.root.addEventListener('focusin', () => this.#focus(index));
+      pane.onRegion = (mark) => this.#region(pane, mark);
+    });
+    this.active = 0;
+    this.#controls();
+    this.legend = element(root, 'div', 'viewer-legend');
+    this.#legend();
+    this.keys = new Keys((id, down) => this.#key(id, down));
+    document.addEventListener('click', (event) => {
+      const button = /** @type {HTMLElement} */ (event.target).closest?.('[data-viewer-finding]');
+      if (button instanceof HTMLElement) void this.toggle(button.dataset.viewerFinding || '', event.shiftKey);
+    });
+    const leave = () => {
+      for (const id of [...this.since.keys()]) this.#tell('overlay-hidden', id);
+    };
+    window.addEventListener('pagehide', leave);
+    this.#focus(0);
+    this.#linkWords();
+    root.dataset.mounted = 'true';
+  }
+
+  get pane() {
+    return this.panes[this.active];
+  }
+
+  /** @param {number} index */
+  #focus(index) {
+    this.active = Math.min(index, this.panes.length - 1);
+    this.panes.forEach((pane, at) => pane.root.classList.toggle('viewer-active', at === this.active));
+  }
+
+  // --- findings and their maps
+
+  /** @param {string} id @returns {FindingView|undefined} */
+  finding(id) {
+    return this.study.panes[0].findings.find((one) => one.id === id);
+  }
+
+  /** Switch a finding's map on or off; with `add` as a further contour. @param {string} id @param {boolean} [add] */
+  async toggle(id, add = false) {
+    const finding = this.finding(id);
+    const pane = this.panes[0];
+    if (!finding) return;
+    if (pane.map?.finding === finding) {
+      pane.map = null;
+      this.#tell('overlay-hidden', id);
+    } else if (pane.lines.some((one) => one.finding === finding)) {
+      pane.lines = pane.lines.filter((one) => one.finding !== finding);
+      this.#tell('overlay-hidden', id);
+    } else {
+      await this.#show(finding, add);
+    }
+    this.#afterMaps();
+  }
+
+  /** @param {FindingView} finding @param {boolean} add */
+  async #show(finding, add) {
+    const pane = this.panes[0];
+    const meta = this.study.panes[0].series.find((one) => one.uid === finding.series);
+    try {
+      const found = { finding, heat: await heat(finding) };
+      if (meta && pane.meta !== meta) pane.open(meta);
+      if (add && pane.map) pane.lines.push(found);
+      else {
+        if (pane.map) this.#tell('overlay-hidden', pane.map.finding.id);
+        pane.map = found;
+        pane.go(finding.peak_frame);
+        await this.#showPrior(finding);
+      }
+      this.since.set(finding.id, performance.now());
+      this.#tell('overlay-shown', finding.id);
+      this.status.textContent = '';
+    } catch (error) {
+      this.status.textContent =
+        error instanceof Withheld && error.code === 'training_required'
+          ? 'Heatmaps open once the training is done: see Training.'
+          : error instanceof Error ? error.message : String(error);
+      this.status.dataset.code = error instanceof Withheld ? error.code : 'failed';
+    }
+  }
+
+  /** The same finding of the same engine on the prior, on the same scale. @param {FindingView} finding */
+  async #showPrior(finding) {
+    const prior = this.panes[1];
+    if (!prior) return;
+    const before = this.study.panes[1].findings.find((one) => one.label === finding.label && one.engine === finding.engine);
+    prior.map = before?.heat_url ? { finding: { ...before, display_scale: finding.display_scale }, heat: await heat(before) } : null;
+    const other = this.study.panes[1].findings.find((one) => one.label === finding.label);
+    prior.say(!before && other ? 'Different engine version: not compared.' : '');
+    prior.redraw();
+  }
+
+  #afterMaps() {
+    const pane = this.panes[0];
+    if (!pane.map && this.panes[1]) this.panes[1].map = null;
+    const shown = [pane.map?.finding.id, ...pane.lines.map((one) => one.finding.id)];
+    for (const button of document.querySelectorAll('[data-viewer-finding]')) {
+      button.setAttribute('aria-pressed', String(shown.includes(/** @type {HTMLElement} */ (button).dataset.viewerFinding)));
+    }
+    const first = pane.map?.finding;
+    if (first) pane.curve?.show(first.frame_logits, first.peak_frame, first.label);
+    else pane.curve?.hide();
+    this.root.dataset.overlay = first?.id ?? '';
+    this.#legend();
+    this.panes.forEach((one) => one.redraw());
+  }
+
+  /** @param {'overlay-shown'|'overlay-hidden'} what @param {string} id */
+  #tell(what, id) {
+    const started = this.since.get(id);
+    const ms = started === undefined ? 0 : Math.round(performance.now() - started);
+    if (what === 'overlay-hidden') this.since.delete(id);
+    const detail = { event: what, finding: id, ms, method: this.finding(id)?.method ?? '' };
+    this.root.dispatchEvent(new CustomEvent('viewer:view', { detail, bubbles: true }));
+    if (!this.study.views_url) return;
+    void fetch(this.study.views_url, {
+      method: 'POST',
+      keepalive: true,
+      credentials: 'same-origin',
+      headers: { 'Content-Type': 'application/json', 'X-CSRF-Token': this.study.csrf ?? '' },
+      body: JSON.stringify(detail),
+    }).catch(() => undefined);
+  }
+
+  // --- linked scrolling
+
+  /** @param {Pane} pane */
+  #follow(pane) {
+    const index = this.panes.indexOf(pane);
+    if (!this.linked || this.moving || this.panes.length < 2 || index < 0) return;
+    const other = this.panes[1 - index];
+    if (!pane.meta || !other.meta) return;
+    this.moving = true;
+    other.go(samePlace(pane.meta, pane.frame, other.meta, this.#matrix(index)).frame);
+    this.moving = false;
+  }
+
+  /** From the space of pane `index` into the other's; null where nothing is known or both share one. @param {number} index */
+  #matrix(index) {
+    const found = this.study.alignment;
+    return found ? (index === 0 ? inverseRigid(found) : found) : null;
+  }
+
+  #linkWords() {
+    const button = this.bar.querySelector('[data-act=link]');
+    if (!button || this.panes.length < 2) return;
+    const [here, there] = [this.panes[0].meta, this.panes[1].meta];
+    const exact = this.study.same_space || this.study.alignment;
+    const how = here && there ? samePlace(here, 0, there, this.#matrix(0)).how : 'fraction';
+    button.textContent = !this.linked ? 'Not linked' : how === 'mm' && exact ? 'Linked in mm' : 'Linked, approximate';
+    button.setAttribute('aria-pressed', String(this.linked));
+    if (this.linked) this.#follow(this.panes[0]);
+  }
+
+  // --- controls
+
+  #controls() {
+    /** @param {string} act @param {string} text @param {string} [title] */
+    const button = (act, text, title = '') => {
+      const made = /** @type {HTMLButtonElement} */ (element(this.bar, 'button', 'viewer-button'));
+      made.type = 'button';
+      made.dataset.act = act;
+      made.textContent = text;
+      if (title) made.title = title;
+      made.addEventListener('click', () => this.#key(act, true));
+      return made;
+    };
+    for (const [tool, text] of [['window', 'Window'], ['zoom', 'Zoom'], ['pan', 'Pan'], ['length', 'Length'], ['angle', 'Angle'], ['region', 'Redraw region']]) {
+      button(`tool-${tool}`, text).setAttribute('aria-pressed', String(tool === 'window'));
+    }
+    button('invert', 'Invert', 'I');
+    button('fit', 'Fit', '=');
+    button('reset', 'Reset', 'Space');
+    button('clear', 'Clear marks');
+    if (this.panes.length > 1) {
+      button('link', 'Linked', 'L');
+      button('prior', 'Prior', 'P').setAttribute('aria-pressed', 'true');
+    }
+    this.#number('Width', (value) => this.pane.preset(middle(this.pane), value), () => this.pane.look.high - this.pane.look.low);
+    this.#number('Level', (value) => this.pane.preset(value, this.pane.look.high - this.pane.look.low), () => middle(this.pane));
+    this.#range('Opacity', 0, 1, this.pane.paint.opacity, (value) => (paint) => (paint.opacity = value), 'opacity');
+    this.#range('Threshold', 0.3, 0.95, 0.3, (value) => (paint) => (paint.threshold = value <= 0.3 ? null : value), 'threshold');
+    const choose = /** @type {HTMLSelectElement} */ (element(labelled(this.bar, 'Map'), 'select', ''));
+    for (const name of MAPS) choose.append(new Option(name, name));
+    choose.addEventListener('change', () => this.#paint((paint) => (paint.colours = /** @type {import('./colours.js').MapName} */ (choose.value))));
+    const series = this.study.panes[0].series;
+    if (series.length > 1) {
+      const pick = /** @type {HTMLSelectElement} */ (element(labelled(this.bar, 'Series'), 'select', ''));
+      series.forEach((one, index) => pick.append(new Option(one.description || `${one.modality} ${index + 1}`, String(index))));
+      pick.addEventListener('change', () => this.panes[0].open(series[Number(pick.value)]));
+    }
+  }
+
+  /** @param {string} text @param {(value: number) => void} set @param {() => number} get */
+  #number(text, set, get) {
+    const field = /** @type {HTMLInputElement} */ (element(labelled(this.bar, text), 'input', 'viewer-number'));
+    field.type = 'number';
+    field.step = 'any';
+    field.addEventListener('change', () => Number.isFinite(field.valueAsNumber) && set(field.valueAsNumber));
+    field.addEventListener('focus', () => {
+      field.value = get().toFixed(0);
+      field.select();
+    });
+  }
+
+  /**
+   * @param {string} text @param {number} low @param {number} high @param {number} value
+   * @param {(value: number) => (paint: import('./pane.js').Paint) => void} change @param {string} name
+   */
+  #range(text, low, high, value, change, name) {
+    const field = /** @type {HTMLInputElement} */ (element(labelled(this.bar, text), 'input', ''));
+    Object.assign(field, { type: 'range', min: String(low), max: String(high), step: '0.05', value: String(value) });
+    field.dataset.range = name;
+    field.addEventListener('input', () => this.#paint(change(field.valueAsNumber)));
+  }
+
+  /** @param {(paint: import('./pane.js').Paint) => void} change */
+  #paint(change) {
+    this.panes.forEach((pane) => {
+      change(pane.paint);
+      pane.redraw();
+    });
+    this.#legend();
+  }
+
+  #legend() {
+    const shown = this.panes[0].map;
+    this.legend.hidden = !shown;
+    if (!shown) return;
+    const { finding, heat: map } = shown;
+    const paint = this.panes[0].paint;
+    const low = this.panes[0].floor(finding) * finding.display_scale;
+    const strip = document.createElement('span');
+    strip.className = 'viewer-strip';
+    strip.style.background = gradient(paint.colours);
+    const words = [
+      `${finding.label}: model attention (${finding.method}, grid ${map.height} x ${map.width}). ${low.toFixed(2)} `,
+      strip,
+      ` ${finding.display_scale.toFixed(2)} logit units and more. ${finding.engine}. AI, not diagnostic.`,
+    ];
+    this.legend.replaceChildren(...words);
+  }
+
+  // --- keys and buttons
+
+  /** @param {string} id @param {boolean} down @returns {boolean} */
+  #key(id, down) {
+    const pane = this.pane;
+    if (id === 'hide') {
+      this.panes.forEach((one) => ((one.hidden = down), one.redraw()));
+      return true;
+    }
+    if (!down) return false;
+    const [kind, number] = [id.replace(/-\d$/, ''), Number(id.slice(-1))];
+    if (kind === 'finding') return this.#finding(number - 1);
+    if (kind === 'preset') return this.#preset(number - 1);
+    if (id.startsWith('tool-')) return this.#tool(/** @type {import('./pane.js').Tool} */ (id.slice(5)));
+    /** @type {Record<string, () => void>} */
+    const acts = {
+      up: () => pane.go(pane.frame - 1),
+      down: () => pane.go(pane.frame + 1),
+      first: () => pane.go(0),
+      last: () => pane.go(Infinity),
+      'series-next': () => this.#series(1),
+      'series-previous': () => this.#series(-1),
+      'pane-left': () => this.panes[0].root.focus(),
+      'pane-right': () => this.panes[this.panes.length - 1].root.focus(),
+      'toggle-hidden': () => this.panes.forEach((one) => ((one.hidden = !one.hidden), one.redraw())),
+      'opacity-up': () => this.#paint((paint) => (paint.opacity = Math.min(1, paint.opacity + 0.1))),
+      'opacity-down': () => this.#paint((paint) => (paint.opacity = Math.max(0, paint.opacity - 0.1))),
+      style: () => this.#paint((paint) => (paint.style = paint.style === 'map' ? 'contour' : 'map')),
+      invert: () => ((pane.look.inverted = !pane.look.inverted), pane.redraw()),
+      fit: () => (pane.view?.fit(), pane.redraw()),
+      reset: () => pane.reset(),
+      clear: () => this.panes.forEach((one) => one.clearMarks()),
+      zoom: () => void this.#tool('zoom'),
+      link: () => ((this.linked = !this.linked), this.#linkWords()),
+      prior: () => this.#prior(),
+      'peak-previous': () => this.#peak(-1),
+      'peak-next': () => this.#peak(1),
+      help: () => this.#help(),
+    };
+    if (!(id in acts)) {
+      const asked = new CustomEvent('viewer:key', { detail: id, bubbles: true, cancelable: true });
+      return !this.root.dispatchEvent(asked);
+    }
+    acts[id]();
+    return true;
+  }
+
+  /** @param {number} index */
+  #finding(index) {
+    const shown = this.study.panes[0].findings.filter((one) => one.positive);
+    if (!shown[index]) return false;
+    void this.toggle(shown[index].id);
+    return true;
+  }
+
+  /** @param {number} index */
+  #preset(index) {
+    const found = (PRESETS[this.pane.meta?.modality ?? ''] ?? [])[index];
+    if (found) this.pane.preset(found[1], found[2]);
+    return Boolean(found);
+  }
+
+  /** @param {import('./pane.js').Tool} tool */
+  #tool(tool) {
+    const next = this.pane.tool === tool ? 'window' : tool;
+    this.panes.forEach((pane) => ((pane.tool = next), (pane.drawing = null)));
+    for (const button of this.bar.querySelectorAll('[data-act^=tool-]')) {
+      button.setAttribute('aria-pressed', String(/** @type {HTMLElement} */ (button).dataset.act === `tool-${next}`));
+    }
+    return true;
+  }
+
+  /** @param {number} step */
+  #series(step) {
+    const series = this.pane.about.series;
+    const at = series.indexOf(/** @type {import('./types.js').SeriesMeta} */ (this.pane.meta));
+    const next = series[at + step];
+    if (next) this.pane.open(next);
+  }
+
+  /** @param {number} step */
+  #peak(step) {
+    const positive = this.study.panes[0].findings.filter((one) => one.positive && one.heat_url);
+    if (!positive.length) return;
+    const at = positive.findIndex((one) => one === this.panes[0].map?.finding);
+    const next = positive[(at + step + positive.length) % positive.length];
+    if (next === this.panes[0].map?.finding) this.panes[0].go(next.peak_frame);
+    else void this.toggle(next.id);
+  }
+
+  #prior() {
+    const prior = this.panes[1];
+    if (!prior) return;
+    prior.root.hidden = !prior.root.hidden;
+    this.bar.querySelector('[data-act=prior]')?.setAttribute('aria-pressed', String(!prior.root.hidden));
+  }
+
+  #help() {
+    const dialog = document.querySelector('dialog[data-viewer-help]');
+    if (!(dialog instanceof HTMLDialogElement)) return;
+    const list = dialog.querySelector('dl');
+    if (list instanceof HTMLElement) this.keys.list(list);
+    if (dialog.open) dialog.close();
+    else dialog.show();
+  }
+
+  /** @param {Pane} pane @param {import('./pane.js').Mark} mark */
+  #region(pane, mark) {
+    const detail = { series: pane.meta?.uid, frame: mark.frame, points: mark.points.map((place) => place.map((value) => Number(value.toFixed(1)))) };
+    const field = document.querySelector('[data-viewer-region]');
+    if (field instanceof HTMLInputElement) field.value = JSON.stringify(detail);
+    this.root.dispatchEvent(new CustomEvent('viewer:region', { detail, bubbles: true }));
+  }
+}
+
+/** @param {Pane} pane */
+function middle(pane) {
+  return (pane.look.low + pane.look.high) / 2;
+}
+
+/** @param {HTMLElement} parent @param {string} tag @param {string} name @returns {HTMLElement} */
+function element(parent, tag, name) {
+  const made = document.createElement(tag);
+  if (name) made.className = name;
+  parent.append(made);
+  return made;
+}
+
+/** @param {HTMLElement} parent @param {string} text */
+function labelled(parent, text) {
+  const made = element(parent, 'label', 'viewer-label');
+  made.append(`${text} `);
+  return made;
+}
+
+/** Mount on every `[data-viewer]` of the page. */
+export function mount() {
+  for (const root of document.querySelectorAll('[data-viewer]')) {
+    const told = root.querySelector('script[data-viewer-study]');
+    if (root instanceof HTMLElement && told?.textContent) new Viewer(root, JSON.parse(told.textContent));
+  }
+}
+
+mount();
