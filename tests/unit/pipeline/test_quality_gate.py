@@ -1,0 +1,104 @@
+"""The gate inside a reading: what is shown, what is held back and why, and what that costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from radiolucent.explain.localize import localise
+from radiolucent.findings.reading import Finding, SeriesReading
+from radiolucent.imaging.loading import load
+from radiolucent.phantom.studies import make_study
+from radiolucent.pipeline.quality_gate import gated
+from radiolucent.pipeline.read_study import Options, read_stack
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    folder: Path = tmp_path_factory.mktemp("phantom")
+    make_study("brain-mr", ["glioma"], seed=2, slices=10).save(folder)
+    return load(folder).studies[0].stacks[0]
+
+
+def glioma(series: SeriesReading) -> Finding:
+    return next(finding for finding in series.findings if finding.name == "glioma")
+
+
+def test_a_located_finding_carries_its_verdict_and_its_measures(stack: Any, bright_spots: Callable[..., Any]) -> None:
+    found = glioma(read_stack(stack, bright_spots(), options=Options())).explanation
+    assert found is not None
+    assert found.use_case == "second-reader"
+    by_name = {check.name: check for check in found.checks}
+    assert by_name["completeness"].value == 1
+    assert (by_name["in-body"].value or 0) > 0.5
+    assert by_name["in-prior"].value is None  # this engine has no prior
+    assert by_name["deletion-drop"].value is not None
+
+
+def test_a_finding_below_its_threshold_has_none(stack: Any, bright_spots: Callable[..., Any]) -> None:
+    series = read_stack(stack, bright_spots(), options=Options())
+    assert [one.explanation for one in series.findings if not one.positive] == [None]
+
+
+def test_a_map_that_does_not_add_up_is_not_shown(stack: Any, bright_spots: Callable[..., Any]) -> None:
+    found = glioma(read_stack(stack, bright_spots(lie=0.5), options=Options()))
+    assert found.explanation is not None
+    assert found.explanation.decision == "do-not-show"
+    assert "doesn't add up" in found.explanation.reasons[0]
+
+
+class Elsewhere:
+    """An engine whose map lies in the corner, whatever it is shown, while its score stays the same."""
+
+    def __init__(self, inner: Any) -> None:
+        self.bundle, self.inner, self.images = inner.bundle, inner, 0
+
+    def run(self, batch: NDArray[np.float32]) -> Any:
+        self.images += len(batch)
+        output = self.inner.run(batch)
+        evidence = np.full_like(output.evidence, -4.0)
+        evidence[:, 0, :4, :4] = 6.0
+        sharp = 2.0 * evidence.astype(np.float64).reshape(*evidence.shape[:2], -1)
+        logits = (np.log(np.exp(sharp).mean(axis=2)) / 2.0).astype(np.float32)
+        return replace(output, evidence=evidence, logits=logits)
+
+
+def test_a_map_outside_the_body_is_held_back_and_the_finding_stays(
+    stack: Any, bright_spots: Callable[..., Any]
+) -> None:
+    found = glioma(read_stack(stack, Elsewhere(bright_spots()), options=Options()))
+    assert found.positive
+    assert found.explanation is not None
+    assert found.explanation.decision == "do-not-show"
+    assert found.localisation is not None
+    assert found.localisation.status == "failed"
+    assert "0% of the evidence lies in the body" in found.localisation.reason
+
+
+def test_the_gate_never_costs_more_than_the_reading_itself(stack: Any, bright_spots: Callable[..., Any]) -> None:
+    engine = Elsewhere(bright_spots())
+    series = read_stack(stack, engine, options=Options())
+    batch = np.zeros((len(stack.frames), 1, 192, 192), dtype=np.float32)
+    found = glioma(read_stack(stack, bright_spots(), options=Options()))
+    located = [replace(found, localisation=localise(found.heatmap, stack.frames, slice_spacing_mm=None))]
+    engine.images = 0
+    gated(located, stack.pixels, batch, engine, completeness=series.completeness)
+    assert engine.images == 9  # one blurred, eight changed; ten frames were read
+    engine.images = 0
+    few = [_at_first_frame(one) for one in located]
+    gated(few, stack.pixels[:1], batch[:1], engine, completeness=series.completeness)
+    assert engine.images == 1
+
+
+def _at_first_frame(one: Finding) -> Finding:
+    assert one.localisation is not None
+    heatmap = replace(one.heatmap, evidence=one.heatmap.evidence[:1])
+    return replace(
+        one, heatmap=heatmap, localisation=replace(one.localisation, peak_frame=0), frame_logits=one.frame_logits[:1]
+    )
