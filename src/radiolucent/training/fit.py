@@ -31,6 +31,8 @@ from radiolucent.training.recipe import Crops, EngineRecipe
 CHECKPOINT = "checkpoint.pt"
 # how the `source` of a synthetic row begins
 SYNTHETIC = "synthetic-"
+# of images in one forward pass without gradients: more costs memory and gains no time
+_PIXELS_AT_ONCE = 1 << 20
 # batches on which the levels of norms are measured
 _SETTLING = 24
 
@@ -138,9 +140,10 @@ def fit(
 
 
 def predict(
-    network: nn.Module, pack: Pack, size: int, batch: int = 32
+    network: nn.Module, pack: Pack, size: int, batch: int | None = None
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Logits ``(N, K)`` and evidence ``(N, K, h, w)`` of every row, float32, nothing varied."""
+    """Logits ``(N, K)`` and evidence ``(N, K, h, w)`` of every row, float32, nothing varied; `batch` rows at a time."""
+    batch = batch or max(1, min(32, _PIXELS_AT_ONCE // size**2))
     device = next(network.parameters()).device
     logits, evidence = [], []
     network.eval()
