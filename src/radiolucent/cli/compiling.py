@@ -1,4 +1,4 @@
-"""``radiolucent engine compile`` and ``engine import``: bundles out of networks that others trained."""
+"""``radiolucent engine compile``, ``import``, ``quantise`` and ``export``: bundles out of the networks of others."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from radiolucent.cli.console import errors_to_exit, out, print_json
 from radiolucent.errors import MissingExtra, SetupError
 
 if TYPE_CHECKING:
+    from radiolucent.engines.registry import Bundle
     from radiolucent.explain.compiler import Compiled, Plan
 
 importing = typer.Typer(help="Make a bundle from a known network and your weights file.", no_args_is_help=True)
@@ -188,6 +189,47 @@ def import_monai_bundle(
         outputs = read_findings(findings)
         network, plan = monai_engine(folder, outputs, reads, name=name, version=version, spatial=size)
         _write(network, plan, output, images, as_json=as_json)
+
+
+def quantise(
+    engine: Annotated[str, typer.Argument(help="Engine name or bundle folder.")],
+    images: Annotated[Path, typer.Option(help="Images to compare on: DICOM, or .npy as the network takes them.")],
+    output: Output,
+    method: Annotated[
+        Literal["dynamic", "static"], typer.Option(help="Ranges found while it runs, or fixed from the images.")
+    ] = "dynamic",
+) -> None:
+    """Write an engine again with eight-bit weights, and say how its scores and its evidence moved."""
+    with errors_to_exit():
+        _need_torch()
+        from radiolucent.explain.compiler.images import read_images
+        from radiolucent.explain.compiler.quantise import quantise_engine, report
+
+        bundle = bundle_of(engine)
+        result = quantise_engine(bundle, output, read_images(images, bundle.manifest.input), method=method)
+        out.print(report(result), markup=False)
+        out.print(f"written: {output}  {result.bundle.label}", markup=False)
+
+
+def export(
+    engine: Annotated[str, typer.Argument(help="Engine name or bundle folder.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to make; it must not exist yet.")],
+) -> None:
+    """Write an engine's graph as OpenVINO IR (model.xml, model.bin), set to float32. Needs the 'openvino' extra."""
+    with errors_to_exit():
+        _need_torch()
+        from radiolucent.explain.compiler.openvino_ir import export_openvino
+
+        difference = export_openvino(bundle_of(engine), output)
+        out.print(f"largest difference from ONNX Runtime: {difference:.1e} (relative, on noise)", markup=False)
+        out.print(f"written: {output / 'model.xml'}", markup=False)
+
+
+def bundle_of(name: str) -> Bundle:
+    """The bundle in a folder, or the installed one of this name."""
+    from radiolucent.engines.registry import find_bundle, installed_bundles, load_bundle
+
+    return load_bundle(Path(name)) if Path(name).is_dir() else find_bundle(name, installed_bundles())
 
 
 def _write(network: Any, plan: Plan, output: Path, images: Path | None, *, as_json: bool) -> None:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="List, show, verify, add and make engine bundles.", no_args_is_help=True)
 app.command("compile")(compiling.compile_bundle)
+app.command("quantise")(compiling.quantise)
+app.command("export")(compiling.export)
 app.add_typer(compiling.importing, name="import")
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
@@ -44,7 +46,7 @@ def list_engines(as_json: Json = False) -> None:
 def show(name: Annotated[str, typer.Argument(help="Engine name or bundle folder.")], as_json: Json = False) -> None:
     """Show an engine's manifest, operating points and model card."""
     with errors_to_exit():
-        bundle = _find(name)
+        bundle = compiling.bundle_of(name)
         if as_json:
             print_json({**_summary(bundle), "manifest": bundle.manifest.model_dump(mode="json")})
             return
@@ -66,7 +68,7 @@ def verify(
         rows: list[dict[str, Any]] = []
         for name in chosen:
             try:
-                report = verify_bundle(_find(name))
+                report = verify_bundle(compiling.bundle_of(name))
                 rows.append({"engine": report.engine, "ok": True, "largest_difference": report.largest_difference})
             except EngineError as error:
                 rows.append({"engine": name, "ok": False, "reason": str(error)})
@@ -89,12 +91,6 @@ def add(folder: Annotated[Path, typer.Argument(help="The bundle's folder.")]) ->
     with errors_to_exit():
         bundle = add_bundle(folder)
         out.print(f"added {bundle.manifest.label} to {bundle.path}", markup=False)
-
-
-def _find(name: str) -> Bundle:
-    from radiolucent.engines.registry import find_bundle, installed_bundles, load_bundle
-
-    return load_bundle(Path(name)) if Path(name).is_dir() else find_bundle(name, installed_bundles())
 
 
 def _summary(bundle: Bundle) -> dict[str, Any]:

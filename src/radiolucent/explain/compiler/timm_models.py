@@ -50,7 +50,7 @@ def timm_engine(
     SetupError
         If timm knows no such architecture, or the weights don't fit it.
     """
-    timm = _timm()
+    timm = import_timm()
     try:
         network = timm.create_model(architecture, pretrained=False, num_classes=outputs.count, **(arguments or {}))
     except Exception as error:  # timm raises RuntimeError, TypeError, AssertionError and others for a wrong name
@@ -84,7 +84,14 @@ def timm_engine(
     return network, plan
 
 
-def _timm() -> Any:
+def import_timm() -> Any:
+    """The timm package, torchvision or not.
+
+    Raises
+    ------
+    MissingExtra
+        If timm is not installed.
+    """
     if "timm" in sys.modules:
         return sys.modules["timm"]
     with _pictures_only_torchvision(), warnings.catch_warnings():
