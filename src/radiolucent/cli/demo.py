@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +13,7 @@ from rich.table import Table
 from radiolucent.cli.console import errors_to_exit, out, print_json, progress_bar
 
 if TYPE_CHECKING:
+    from radiolucent.engines.runtime import Engine
     from radiolucent.pipeline.demo import Row
 
 
@@ -19,8 +21,15 @@ def demo(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the studies and results.")] = Path("demo"),
     force: Annotated[bool, typer.Option("--force", help="Replace an earlier demo.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The table as JSON.")] = False,
+    serve: Annotated[
+        bool, typer.Option("--serve/--no-serve", help="Open the reading room afterwards, where there is a terminal.")
+    ] = True,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the reading room; 0: a free one.")] = 8042,
 ) -> None:
-    """Make synthetic studies with known truth, read them, and open the door to the results: DIR/index.html."""
+    """Make synthetic studies with known truth, read them, and open the reading room on 127.0.0.1 until Ctrl-C.
+
+    The results also lie in DIR/index.html, for which no server is needed.
+    """
     from radiolucent.engines.runtime import load_engine
     from radiolucent.pipeline.demo import run_demo
     from radiolucent.pipeline.read_path import choose_bundles
@@ -38,6 +47,23 @@ def demo(
     wrong = [row.case.name for row in rows if not row.right]
     if wrong and not as_json:
         out.print(f"not read as they were made: {', '.join(wrong)} (see 'found')", style="yellow", markup=False)
+    if serve and not as_json and sys.stdout.isatty():
+        with errors_to_exit():
+            _serve(output, engines, port)
+
+
+def _serve(folder: Path, engines: list[Engine], port: int) -> None:
+    from radiolucent.web.demo import ACCOUNTS, PASSWORD, demo_app, listen, serve
+
+    try:
+        sock = listen(port)
+    except OSError:
+        sock = listen()  # the port is taken: any free one does
+    app = demo_app(folder, engines)
+    names = ", ".join(name for name, _ in ACCOUNTS)
+    out.print(f"reading room: http://127.0.0.1:{sock.getsockname()[1]}/  (Ctrl-C ends it)", style="bold", markup=False)
+    out.print(f"accounts: {names}; password of each: {PASSWORD}", markup=False)
+    serve(app, sock)
 
 
 def _table(rows: list[Row]) -> Table:

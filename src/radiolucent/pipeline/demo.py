@@ -82,7 +82,8 @@ def run_demo(
 
     Parameters
     ----------
-    folder : gets one folder a case: ``study/`` (and ``prior/``) with the DICOM files, ``reading/`` with the results.
+    folder : gets one folder a case: ``study/`` (and ``prior/``) with the DICOM files, ``reading/`` (and
+        ``prior-reading/``) with the results.
     force : replace a folder that an earlier demo made.
 
     Raises
@@ -143,6 +144,8 @@ def _run(case: Case, folder: Path, engines: Sequence[Engine], *, made_at: dateti
         make_study(case.kind, case.findings, seed=case.seed, prior_of=study, change=case.change).save(prior)
     result = read_path(folder / "study", engines, prior=prior)
     write_readings(result, folder / "reading", made_at=made_at)
+    if prior:
+        write_readings(read_path(prior, engines), folder / "prior-reading", made_at=made_at)
     reading = result.readings[0]
     expected = case.findings[0] if case.findings else None
     main = next((finding for finding in reading.findings if finding.positive and finding.name == expected), None)

@@ -53,7 +53,7 @@ def readings_to_json(
         maps[key] = heatmap.evidence
         return {
             "evidence": key,
-            "sha256": _digest(heatmap.evidence),
+            "sha256": evidence_digest(heatmap.evidence),
             "shape": list(heatmap.evidence.shape),
             "display_scale": heatmap.display_scale,
             "floor": heatmap.floor,
@@ -103,7 +103,7 @@ def readings_from_json(
         if key not in maps:
             raise UnreadableFile(f"the map {key} is missing from evidence.npz", path=path)
         evidence = np.asarray(maps[key], dtype=np.float32)
-        if _digest(evidence) != value["sha256"]:
+        if evidence_digest(evidence) != value["sha256"]:
             raise UnreadableFile(f"the map {key} isn't the one that was read: its digest differs", path=path)
         record = PixelRecord.from_json(value["record"])
         return Heatmap(evidence=evidence, record=record, display_scale=value["display_scale"], floor=value["floor"])
@@ -140,6 +140,7 @@ def dump(document: Mapping[str, Any]) -> str:
     return _NUMBERS.sub(lambda match: "[" + ", ".join(match.group(1).replace(",", " ").split()) + "]", text) + "\n"
 
 
-def _digest(evidence: Evidence) -> str:
+def evidence_digest(evidence: Evidence) -> str:
+    """SHA-256 (hex) of a map: over its shape and its float32 values."""
     shape = ",".join(str(size) for size in evidence.shape).encode()
     return hashlib.sha256(shape + np.ascontiguousarray(evidence, dtype="<f4").tobytes()).hexdigest()

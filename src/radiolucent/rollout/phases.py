@@ -93,6 +93,15 @@ def site_phases(path: Path) -> PhaseTable:
         raise SetupError(f"{path.name} can't be read: {error.strerror}") from error
 
 
+def as_phase(name: str) -> Phase:
+    """The phase of this name; what is none is shadow.
+
+    >>> as_phase("routine"), as_phase("anything")
+    ('routine', 'shadow')
+    """
+    return next((phase for phase in PHASES if phase == name), "shadow")
+
+
 def following(phase: Phase) -> Phase | None:
     """The next phase; None after the last.
 

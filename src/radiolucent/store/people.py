@@ -146,6 +146,10 @@ class People:
         row.totp_counter = step or row.totp_counter
         return Login(account=_account(row))
 
+    def knows(self, name: str, password: str) -> bool:
+        """Whether this is the account's password, for someone who is logged in already."""
+        return _matches(self._row(name).password_hash, password)
+
     def open_session(self, name: str, *, now: datetime) -> str:
         """The secret for the cookie of a new session; it is kept nowhere."""
         secret = secrets.token_urlsafe(32)
@@ -166,6 +170,11 @@ class People:
         if account is None or not account.active:
             return None
         return Session(account=_account(account), role=account.role, csrf=row.csrf)
+
+    def is_due(self, secret: str, *, now: datetime) -> bool:
+        """Whether `seen` would write something."""
+        row = self._session.get(SessionRow, _digest(secret))
+        return row is not None and now - row.seen_at > _SEEN_EVERY
 
     def seen(self, secret: str, *, now: datetime) -> None:
         """Note that the session is in use; written at most once a minute."""

@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 
 from radiolucent.store.records import record
 from radiolucent.store.room_tables import ClaimRow, CommentRow, DecisionRow, UrgencyRow, ViewRow
+from radiolucent.store.study_tables import SeriesRow
 from radiolucent.store.unit_of_work import Work
 
 
@@ -150,6 +151,11 @@ class Room:
         """Study → the level that was set by hand last."""
         rows = self._session.scalars(select(UrgencyRow).order_by(UrgencyRow.id))
         return {row.study_instance_uid: row.level for row in rows}
+
+    def study_of_series(self, series_instance_uid: str) -> str:
+        """The study that a received series belongs to, or an empty string."""
+        wanted = select(SeriesRow.study_instance_uid).where(SeriesRow.series_instance_uid == series_instance_uid)
+        return self._session.scalars(wanted.limit(1)).first() or ""
 
     def _last_view(self, study: str, reader: str) -> ViewRow | None:
         return self._session.scalars(

@@ -96,6 +96,11 @@ class Site:
             return PhaseState(engine=engine, phase="shadow", since=now, signed=signed)
         return PhaseState(engine=engine, phase=row.phase, since=row.since, signed=signed)
 
+    def enter(self, engine: str, *, now: datetime) -> None:
+        """Let an engine that was never seen enter shadow."""
+        if self._session.get(PhaseRow, engine) is None:
+            self._session.add(PhaseRow(engine=engine, phase="shadow", since=now))
+
     def phases(self) -> dict[str, str]:
         """Engine → phase, of those that were ever set."""
         return {row.engine: row.phase for row in self._session.scalars(select(PhaseRow))}

@@ -1,0 +1,111 @@
+"""Administration: accounts and roles, settings of the site, engines with their limits, state of the store."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Form
+from fastapi.responses import RedirectResponse, Response
+
+from radiolucent.audit.events import AccountChanged, SettingChanged
+from radiolucent.rollout.policy import ROLES
+from radiolucent.store.audit import AuditTrail
+from radiolucent.store.people import People
+from radiolucent.store.site import SETTINGS, Site
+from radiolucent.web.access import BASE, Checked, Here, Refused, Someone, require
+from radiolucent.web.pages import page
+from radiolucent.web.training import engines_of
+
+router = APIRouter()
+_BY_SWITCH = ("ai_stopped",)  # has a page of its own, with a reason
+
+
+@router.get("/admin")
+def administration(here: Here, who: Someone) -> Response:
+    """The page."""
+    require(here, who, "admin")
+    with here.store.read() as work:
+        site = Site(work)
+        accounts = People(work).every()
+        return page(
+            "admin.html.j2",
+            here,
+            who,
+            work,
+            accounts=accounts,
+            trained={one.name: site.progress(one.name, BASE).passed_at for one in accounts},
+            roles=ROLES,
+            settings=[
+                (name, site.setting(name), words, allowed)
+                for name, (_, words, allowed) in SETTINGS.items()
+                if name not in _BY_SWITCH
+            ],
+            engines=engines_of(here),
+            limits=here.limits,
+            profile=here.profile,
+        )
+
+
+@router.post("/admin/users")
+def add_account(
+    here: Here,
+    who: Checked,
+    name: Annotated[str, Form(pattern=r"^[A-Za-z0-9._@-]{2,64}$")],
+    role: Annotated[str, Form(max_length=32)],
+    password: Annotated[str, Form(max_length=256)],
+) -> Response:
+    """Make an account."""
+    require(here, who, "admin")
+    _role(role)
+    with here.store.begin() as work:
+        People(work).add(name, role=role, password=password, now=here.clock())
+        AuditTrail(work).append(
+            who.signs(AccountChanged, at=here.clock(), account=name, change=f"made with role {role}")
+        )
+    return RedirectResponse("/admin", 303)
+
+
+@router.post("/admin/users/{name}")
+def change_account(
+    name: str,
+    here: Here,
+    who: Checked,
+    role: Annotated[str, Form(max_length=32)],
+    active: Annotated[bool, Form()] = False,
+    password: Annotated[str, Form(max_length=256)] = "",
+) -> Response:
+    """Change role, password, or whether it may log in; its sessions end and its tokens with the right to log in."""
+    require(here, who, "admin")
+    _role(role)
+    if name == who.name and (role != "admin" or not active):
+        raise Refused(409, "own_account", "Nobody takes the administration from their own account.")
+    with here.store.begin() as work:
+        people = People(work)
+        people.change(name, role=role, active=active, password=password)
+        if not active:
+            people.revoke_tokens(name, now=here.clock())
+        change = f"role {role}, {'on' if active else 'off'}{', new password' if password else ''}"
+        AuditTrail(work).append(who.signs(AccountChanged, at=here.clock(), account=name, change=change))
+    return RedirectResponse("/admin", 303)
+
+
+@router.post("/admin/settings")
+def change_setting(
+    here: Here,
+    who: Checked,
+    name: Annotated[str, Form(max_length=64)],
+    value: Annotated[str, Form(min_length=1, max_length=100)],
+) -> Response:
+    """Change a setting of the site."""
+    require(here, who, "admin")
+    if name in _BY_SWITCH:
+        raise Refused(422, "setting", "This setting has its own switch.")
+    with here.store.begin() as work:
+        before = Site(work).set(name, value)
+        AuditTrail(work).append(who.signs(SettingChanged, at=here.clock(), name=name, before=before, after=value))
+    return RedirectResponse("/admin", 303)
+
+
+def _role(role: str) -> None:
+    if role not in ROLES:
+        raise Refused(422, "role", "There is no such role.")

@@ -1,0 +1,178 @@
+"""Coming in and going out: login, logout, one's own account, and whether the server is alive."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Header, Request
+from fastapi.responses import JSONResponse, RedirectResponse, Response
+
+from radiolucent.audit.events import AccountChanged, LoggedIn, LoggedOut, LoginFailed
+from radiolucent.store.audit import AuditTrail
+from radiolucent.store.one_time_codes import address, matching_step, new_secret
+from radiolucent.store.people import LONGEST_SESSION, People
+from radiolucent.store.site import Site
+from radiolucent.web.access import COOKIE, Checked, Here, Refused, Someone, address_of, require
+from radiolucent.web.pages import page
+
+router = APIRouter()
+
+
+@router.get("/")
+def start() -> Response:
+    """The worklist is where work starts."""
+    return RedirectResponse("/worklist", 303)
+
+
+@router.get("/healthz")
+def alive() -> dict[str, str]:
+    """The process answers."""
+    return {"status": "ok"}
+
+
+@router.get("/readyz")
+def ready(here: Here) -> dict[str, str]:
+    """The database answers."""
+    with here.store.read() as work:
+        Site(work).setting("site_name")
+    return {"status": "ok"}
+
+
+@router.get("/login")
+def login_page(here: Here, next: str = "/worklist") -> Response:
+    """The form."""
+    with here.store.read() as work:
+        return page("login.html.j2", here, None, work, target=_own(next), refused="", accounts=here.demo_accounts)
+
+
+@router.post("/login")
+def log_in(
+    request: Request,
+    here: Here,
+    name: Annotated[str, Form(max_length=128)],
+    password: Annotated[str, Form(max_length=256)],
+    code: Annotated[str, Form(max_length=16)] = "",
+    target: Annotated[str, Form(max_length=512)] = "/worklist",
+    sec_fetch_site: Annotated[str, Header()] = "",
+) -> Response:
+    """Check name, password and code; every attempt is in the trail."""
+    now, peer = here.clock(), address_of(request)
+    if sec_fetch_site not in ("", "same-origin", "none"):
+        raise Refused(403, "csrf")
+    if not here.logins.allows(peer, now=now):
+        with here.store.begin() as work:
+            AuditTrail(work).append(LoginFailed(at=now, actor="unknown", address=peer, reason="rate"))
+        raise Refused(429, "rate")
+    with here.store.begin() as work:
+        people, trail = People(work), AuditTrail(work)
+        login = people.log_in(name, password, now=now, code=code)
+        if login.account is None:
+            # what was typed as a name may be a password: it is written down only where it is an account
+            known = name if people.get(name) else "unknown"
+            trail.append(LoginFailed(at=now, actor=known, address=peer, reason=login.refused or ""))
+            return page(
+                "login.html.j2",
+                here,
+                None,
+                work,
+                status=401,
+                target=_own(target),
+                refused=login.refused,
+                accounts=here.demo_accounts,
+            )
+        secret = people.open_session(name, now=now)
+        method = "password and code" if login.account.two_factor else "password"
+        trail.append(LoggedIn(at=now, actor=name, role=login.account.role, address=peer, method=method))
+    answer = RedirectResponse(_own(target), 303)
+    answer.set_cookie(
+        COOKIE,
+        secret,
+        max_age=int(LONGEST_SESSION.total_seconds()),
+        httponly=True,
+        samesite="strict",
+        secure=here.secure_cookies,
+        path="/",
+    )
+    return answer
+
+
+@router.post("/logout")
+def log_out(request: Request, here: Here, who: Checked) -> Response:
+    """End this session."""
+    with here.store.begin() as work:
+        People(work).close_session(request.cookies.get(COOKIE, ""))
+        AuditTrail(work).append(who.signs(LoggedOut, at=here.clock()))
+    answer = RedirectResponse("/login", 303)
+    answer.delete_cookie(COOKIE, path="/")
+    return answer
+
+
+@router.get("/me")
+def me(who: Someone) -> Response:
+    """Who is logged in."""
+    return JSONResponse({"name": who.name, "display_name": who.display_name, "role": who.role})
+
+
+@router.get("/account")
+def account(here: Here, who: Someone) -> Response:
+    """One's own account: password, codes, tokens."""
+    require(here, who, "account")
+    with here.store.read() as work:
+        return page("account.html.j2", here, who, work, secret="", address="", token="")
+
+
+@router.post("/account/password")
+def change_password(
+    here: Here, who: Checked, old: Annotated[str, Form()], new: Annotated[str, Form(max_length=256)]
+) -> Response:
+    """Change one's own password; all sessions end, this one too."""
+    require(here, who, "account")
+    with here.store.begin() as work:
+        if not People(work).knows(who.name, old):
+            raise Refused(403, "credentials", "The present password is not right.")
+        People(work).change(who.name, password=new)
+        AuditTrail(work).append(who.signs(AccountChanged, at=here.clock(), account=who.name, change="password"))
+    return RedirectResponse("/login", 303)
+
+
+@router.post("/account/codes")
+def start_codes(here: Here, who: Checked) -> Response:
+    """Offer a new secret; it counts once a code of it came back."""
+    require(here, who, "account")
+    secret = new_secret()
+    with here.store.read() as work:
+        link = address(secret, account=who.name, site=Site(work).setting("site_name"))
+        return page("account.html.j2", here, who, work, secret=secret, address=link, token="")
+
+
+@router.post("/account/codes/confirm")
+def confirm_codes(
+    here: Here, who: Checked, secret: Annotated[str, Form(max_length=64)], code: Annotated[str, Form(max_length=16)]
+) -> Response:
+    """Ask for codes at login from now on."""
+    require(here, who, "account")
+    if matching_step(secret, code, here.clock()) is None:
+        raise Refused(422, "code", "This code doesn't belong to the new secret: check the clock of the phone.")
+    with here.store.begin() as work:
+        People(work).set_one_time_codes(who.name, secret)
+        AuditTrail(work).append(who.signs(AccountChanged, at=here.clock(), account=who.name, change="codes on"))
+    return RedirectResponse("/account", 303)
+
+
+@router.post("/account/tokens")
+def make_token(
+    here: Here, who: Checked, label: Annotated[str, Form(max_length=100)], role: Annotated[str, Form(max_length=32)]
+) -> Response:
+    """Make an API token; its secret is shown this once."""
+    require(here, who, "account")
+    with here.store.begin() as work:
+        token = People(work).make_token(who.name, label=label, role=role, now=here.clock())
+        AuditTrail(work).append(
+            who.signs(AccountChanged, at=here.clock(), account=who.name, change=f"token of role {role}")
+        )
+        return page("account.html.j2", here, who, work, secret="", address="", token=token)
+
+
+def _own(target: str) -> str:
+    """Only a path of this server: an address elsewhere would make the login a trap."""
+    return target if target.startswith("/") and not target.startswith(("//", "/\\")) else "/worklist"

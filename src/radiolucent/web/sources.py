@@ -1,0 +1,310 @@
+"""Where the pages get studies from: a folder of readings (demo, uploads) or the gateway's store."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from radiolucent.errors import NoSuchStudy, SenderError
+from radiolucent.findings.reading import Reading
+from radiolucent.imaging.header import text
+from radiolucent.imaging.loading import load
+from radiolucent.imaging.study import Problem, Stack, Study
+from radiolucent.results.reading_json import readings_from_json, unpack_evidence
+from radiolucent.store.room import Room
+from radiolucent.store.studies import Filters, Studies, StudyLine
+from radiolucent.store.unit_of_work import Store
+
+_KEPT = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """One study as the worklist needs it.
+
+    Parameters
+    ----------
+    state : ``done``, ``partly-read``, ``not-read``, ``waiting`` or ``failed``.
+    reason : why there is no (whole) reading, or empty.
+    reading : None where there is none yet.
+    digest : SHA-256 of the reading's document; tells which reading a decision was about.
+    """
+
+    study_instance_uid: str
+    patient_id: str
+    study_date: str
+    study_time: str
+    description: str
+    modality: str
+    accession_number: str
+    received_at: datetime
+    state: str
+    reason: str
+    reading: Reading | None
+    digest: str
+    revision: int = 1
+
+    @property
+    def result_id(self) -> str:
+        """Names this reading in addresses: study and revision."""
+        return f"{self.study_instance_uid}:{self.revision}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenStudy:
+    """A study with its images, and its prior where there is one; `study` is None where no image can be read."""
+
+    summary: Summary
+    study: Study | None
+    prior: OpenStudy | None = None
+
+
+class Source(Protocol):
+    """What the pages ask for studies."""
+
+    def every(self) -> list[Summary]:
+        """All studies, in any order."""
+
+    def summary(self, study_instance_uid: str) -> Summary | None:
+        """One study, without its images."""
+
+    def open(self, study_instance_uid: str) -> OpenStudy | None:
+        """One study, with its images; a prior can be opened by its own UID too."""
+
+    def with_series(self, series_instance_uid: str) -> OpenStudy | None:
+        """The study, or prior, that holds this series."""
+
+
+_T = TypeVar("_T")
+
+
+class Kept:
+    """The last few values of something slow, by key; shared by all threads."""
+
+    def __init__(self, size: int = _KEPT) -> None:
+        self._size, self._lock = size, threading.Lock()
+        self._values: OrderedDict[Hashable, object] = OrderedDict()
+
+    def get(self, key: Hashable, make: Callable[[], _T]) -> _T:
+        with self._lock:
+            if key in self._values:
+                self._values.move_to_end(key)
+                return self._values[key]  # type: ignore[return-value]
+        value = make()
+        with self._lock:
+            self._values[key] = value
+            while len(self._values) > self._size:
+                self._values.popitem(last=False)
+        return value
+
+
+class FolderSource:
+    """Folders as ``radiolucent demo`` and the upload write them.
+
+    Each folder below `root` holds ``study/`` and ``reading/``, and may hold ``prior/`` with ``prior-reading/``.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._readings, self._studies = Kept(256), Kept()
+
+    def every(self) -> list[Summary]:
+        return [summary for case in self._cases() for summary in self._of(case, "study", "reading")]
+
+    def summary(self, study_instance_uid: str) -> Summary | None:
+        return next((one for one in self.every() if one.study_instance_uid == study_instance_uid), None)
+
+    def open(self, study_instance_uid: str) -> OpenStudy | None:
+        for case in self._cases():
+            priors = [self._opened(one, case / "prior") for one in self._of(case, "prior", "prior-reading")]
+            for one in self._of(case, "study", "reading"):
+                if one.study_instance_uid == study_instance_uid:
+                    prior_uid = one.reading.prior_study_instance_uid if one.reading else ""
+                    wanted = [p for p in priors if p.summary.study_instance_uid == prior_uid]
+                    return self._opened(one, case / "study", prior=next(iter(wanted or priors), None))
+            for prior in priors:
+                if prior.summary.study_instance_uid == study_instance_uid:
+                    return prior
+        return None
+
+    def with_series(self, series_instance_uid: str) -> OpenStudy | None:
+        for case in self._cases():
+            for images, results in (("study", "reading"), ("prior", "prior-reading")):
+                for one in self._of(case, images, results):
+                    if series_instance_uid in _series_uids(one.reading):
+                        return self.open(one.study_instance_uid)
+        return None
+
+    def _cases(self) -> list[Path]:
+        if not self.root.is_dir():
+            return []
+        return sorted(path for path in self.root.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+    def _of(self, case: Path, images: str, results: str) -> list[Summary]:
+        document = case / results / "reading.json"
+        if not document.is_file():
+            return []
+        changed = document.stat().st_mtime_ns
+        return self._readings.get((document, changed), lambda: self._summaries(case / images, document))
+
+    def _summaries(self, images: Path, document: Path) -> list[Summary]:
+        readings, digest = read_document(document)
+        studies = {study.study_instance_uid: study for study in self._load(images)}
+        received = datetime.fromtimestamp(document.stat().st_mtime, UTC)
+        return [
+            summary_of(studies.get(reading.study_instance_uid), reading, digest, received_at=received)
+            for reading in readings
+        ]
+
+    def _opened(self, summary: Summary, images: Path, prior: OpenStudy | None = None) -> OpenStudy:
+        found = [one for one in self._load(images) if one.study_instance_uid == summary.study_instance_uid]
+        return OpenStudy(summary=summary, study=found[0] if found else None, prior=prior)
+
+    def _load(self, images: Path) -> Sequence[Study]:
+        return self._studies.get(images, lambda: _loaded(images))
+
+
+class StoreSource:
+    """The gateway's studies: rows in the store, images in its archive, readings in its folders."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._readings, self._studies = Kept(256), Kept()
+
+    def every(self) -> list[Summary]:
+        with self._store.read() as work:
+            lines = Studies(work).list(Filters(limit=1000))
+        return [self._summary(line) for line in lines]
+
+    def summary(self, study_instance_uid: str) -> Summary | None:
+        with self._store.read() as work:
+            lines = Studies(work).list(Filters(text=study_instance_uid, limit=10))
+        return next((self._summary(one) for one in lines if one.study.study_instance_uid == study_instance_uid), None)
+
+    def open(self, study_instance_uid: str) -> OpenStudy | None:
+        summary = self.summary(study_instance_uid)
+        if summary is None:
+            return None
+        with self._store.read() as work:
+            try:
+                instances = Studies(work).show(study_instance_uid).instances
+            except NoSuchStudy:
+                return None
+        paths = [self._store.folder / one.path for one in instances if one.state != "conflict" and not one.removed_at]
+        study = self._studies.get((study_instance_uid, len(paths)), lambda: _of_files(paths, study_instance_uid))
+        uid = summary.reading.prior_study_instance_uid if summary.reading else ""
+        prior = self.open(uid) if uid and uid != study_instance_uid else None
+        return OpenStudy(summary=summary, study=study, prior=prior)
+
+    def with_series(self, series_instance_uid: str) -> OpenStudy | None:
+        uid = self._study_of(series_instance_uid)
+        return self.open(uid) if uid else None
+
+    def _study_of(self, series_instance_uid: str) -> str:
+        with self._store.read() as work:
+            return Room(work).study_of_series(series_instance_uid)
+
+    def _summary(self, line: StudyLine) -> Summary:
+        study, found = line.study, line.reading
+        reading = None
+        if found is not None and found.withdrawn_at is None:
+            path = self._store.folder / found.folder / "reading.json"
+            reading = self._readings.get(found.digest, lambda: _one_of(path, study.study_instance_uid))
+        return Summary(
+            study_instance_uid=study.study_instance_uid,
+            patient_id=study.patient_id,
+            study_date=study.study_date,
+            study_time=study.study_time,
+            description=study.description,
+            modality=study.modalities,
+            accession_number=study.accession_number,
+            received_at=study.first_received_at,
+            state=_state(reading) if reading else ("failed" if study.state == "failed" else "waiting"),
+            reason=study.reason or (_reason(reading) if reading else study.state),
+            reading=reading,
+            digest=found.digest if found else "",
+            revision=study.latest_revision or 1,
+        )
+
+
+def read_document(path: Path) -> tuple[list[Reading], str]:
+    """The readings of a folder that `pipeline.output` wrote, and the SHA-256 of their document.
+
+    Raises
+    ------
+    UnreadableFile
+        If the document or its maps aren't what was written.
+    """
+    data = path.read_bytes()
+    maps = unpack_evidence((path.parent / "evidence.npz").read_bytes())
+    return readings_from_json(json.loads(data), maps, path=path.name), hashlib.sha256(data).hexdigest()
+
+
+def summary_of(study: Study | None, reading: Reading, digest: str, *, received_at: datetime) -> Summary:
+    """One study as the worklist needs it, from its headers and its reading."""
+    known = {name: text(study.header, name) if study else "" for name in _KEYWORDS}
+    modalities = [one.modality for one in reading.series] + [one.modality for one in reading.unread]
+    return Summary(
+        study_instance_uid=reading.study_instance_uid,
+        patient_id=known["PatientID"],
+        study_date=known["StudyDate"],
+        study_time=known["StudyTime"],
+        description=known["StudyDescription"],
+        modality=", ".join(dict.fromkeys(modalities)),
+        accession_number=known["AccessionNumber"],
+        received_at=received_at,
+        state=_state(reading),
+        reason=_reason(reading),
+        reading=reading,
+        digest=digest,
+    )
+
+
+_KEYWORDS = ("PatientID", "StudyDate", "StudyTime", "StudyDescription", "AccessionNumber")
+
+
+def _state(reading: Reading) -> str:
+    return "done" if reading.state == "read" else reading.state
+
+
+def _reason(reading: Reading) -> str:
+    reasons = [refusal.reason for series in reading.unread for refusal in series.refusals]
+    reasons += [problem.reason for problem in reading.problems]
+    return "; ".join(dict.fromkeys(reasons))
+
+
+def _series_uids(reading: Reading | None) -> set[str]:
+    if reading is None:
+        return set()
+    return {one.series_instance_uid for one in reading.series} | {one.series_instance_uid for one in reading.unread}
+
+
+def _one_of(path: Path, uid: str) -> Reading | None:
+    return next((one for one in read_document(path)[0] if one.study_instance_uid == uid), None)
+
+
+def _loaded(path: Path) -> Sequence[Study]:
+    try:
+        return load(path).studies
+    except SenderError:
+        return ()  # the page says that there is no image to show
+
+
+def _of_files(paths: Sequence[Path], uid: str) -> Study | None:
+    stacks, problems, header = list[Stack](), list[Problem](), None
+    for folder in dict.fromkeys(path.parent for path in paths):
+        for study in _loaded(folder):
+            if study.study_instance_uid == uid:
+                stacks += study.stacks
+                problems += study.problems
+                header = header or study.header
+    if header is None:
+        return None
+    return Study(study_instance_uid=uid, stacks=tuple(stacks), problems=tuple(problems), header=header)

@@ -1,0 +1,64 @@
+// What pages do beside the viewer: times of a decision, the redrawn region, and signs of activity in the training.
+
+const opened = performance.now();
+
+/** @param {string} finding @returns {HTMLFormElement|null} */
+function formOf(finding) {
+  for (const form of document.querySelectorAll('form[data-decision]')) {
+    if (form instanceof HTMLFormElement && form.dataset.decision === finding) return form;
+  }
+  return null;
+}
+
+/** @param {HTMLFormElement} form @param {string} name @returns {HTMLInputElement} */
+function field(form, name) {
+  return /** @type {HTMLInputElement} */ (form.elements.namedItem(name));
+}
+
+let last = '';
+document.addEventListener('viewer:view', (event) => {
+  const { finding, ms } = /** @type {CustomEvent} */ (event).detail;
+  last = finding;
+  const form = formOf(finding);
+  if (form) field(form, 'overlay_ms').value = String(Number(field(form, 'overlay_ms').value) + ms);
+});
+
+document.addEventListener('viewer:region', (event) => {
+  const { series, frame, points } = /** @type {CustomEvent} */ (event).detail;
+  const forms = [...document.querySelectorAll('form[data-decision]')].filter((one) => one instanceof HTMLFormElement);
+  const own = forms.filter((form) => field(form, 'series').value === series);
+  const form = formOf(last) ?? own[0];
+  if (!form) return;
+  field(form, 'region').value = JSON.stringify({ frame, points });
+  const words = form.querySelector('[data-region-words]');
+  if (words) words.textContent = `Region redrawn on image ${frame + 1}.`;
+});
+
+document.addEventListener('submit', (event) => {
+  const form = event.target;
+  if (form instanceof HTMLFormElement && form.dataset.decision) {
+    field(form, 'open_ms').value = String(Math.round(performance.now() - opened));
+  }
+});
+
+const beat = document.querySelector('[data-heartbeat]');
+if (beat instanceof HTMLElement) {
+  let active = true;
+  for (const kind of ['pointermove', 'keydown', 'scroll', 'pointerdown']) {
+    document.addEventListener(kind, () => { active = true; }, { passive: true });
+  }
+  /** @param {boolean} on */
+  const tell = (on) =>
+    void fetch(beat.dataset.heartbeat ?? '', {
+      method: 'POST',
+      keepalive: true,
+      body: new URLSearchParams({ active: String(on), csrf: beat.dataset.csrf ?? '' }),
+    }).catch(() => undefined);
+  tell(true);
+  setInterval(() => {
+    if (active && document.visibilityState === 'visible') tell(true);
+    active = false;
+  }, 30000);
+  document.addEventListener('visibilitychange', () => tell(document.visibilityState === 'visible'));
+  window.addEventListener('pagehide', () => tell(false));
+}

@@ -1,0 +1,71 @@
+"""What the study's page hands to the viewer: panes with series and findings, as this reader may see them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from markupsafe import Markup
+
+from radiolucent.errors import SenderError
+from radiolucent.findings.hierarchy import ranked
+from radiolucent.findings.reading import Reading
+from radiolucent.imaging.header import text
+from radiolucent.web.access import Gate, Visitor
+from radiolucent.web.images import frames_url, heat_url, packed
+from radiolucent.web.pages import day
+from radiolucent.web.sources import OpenStudy
+from radiolucent.web.viewer_data import finding_view, series_meta, study_view
+
+
+def viewer_json(opened: OpenStudy, reading: Reading | None, prior: Reading | None, seen: Gate, who: Visitor) -> Markup:
+    """`StudyView` of the viewer, safe inside a script element.
+
+    Parameters
+    ----------
+    reading, prior : what this visitor may see of both readings; None shows images alone.
+    """
+    panes = [_pane("current", opened, reading, seen)]
+    if opened.prior is not None and opened.prior.study is not None:
+        panes.append(_pane("prior", opened.prior, prior, seen))
+    view = study_view(panes, alignment=None, same_space=_same_space(opened))
+    uid = opened.summary.study_instance_uid
+    told = json.dumps(view | {"views_url": f"/studies/{uid}/views", "csrf": who.csrf}, allow_nan=False)
+    return Markup(told.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
+
+
+def _pane(role: str, opened: OpenStudy, reading: Reading | None, seen: Gate) -> dict[str, Any]:
+    series = []
+    for stack in opened.study.stacks if opened.study else ():
+        try:
+            series.append(series_meta(stack, packed(stack), frames_url=frames_url(stack)))
+        except SenderError:
+            continue  # the page lists it among what could not be read
+    known = {one["uid"] for one in series}
+    findings = []
+    for entry in ranked(reading) if reading else ():
+        finding, read = entry.finding, entry.series
+        if read.key not in known:
+            continue
+        code = seen.verdict("heat", read.engine, finding.name).code
+        where = finding.localisation
+        located = where is not None and where.status in ("located", "empty")
+        url = heat_url(opened.summary, finding, read) if not code and located else None
+        findings.append(finding_view(finding, read, heat_url=url, heat_reason=code or (where.reason if where else "")))
+    one = opened.summary
+    first = {entry["series"] for entry in findings[:1]}
+    series.sort(key=lambda about: about["uid"] not in first)
+    return {
+        "role": role,
+        "caption": f"{one.patient_id} {day(one.study_date)}".strip(),
+        "series": series,
+        "findings": findings,
+    }
+
+
+def _same_space(opened: OpenStudy) -> bool:
+    def frames(study: OpenStudy | None) -> set[str]:
+        stacks = study.study.stacks if study and study.study else ()
+        return {text(stack.header, "FrameOfReferenceUID") for stack in stacks} - {""}
+
+    return bool(frames(opened) & frames(opened.prior))

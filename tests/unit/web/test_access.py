@@ -1,0 +1,183 @@
+"""Every route × role over HTTP, and what keeps strangers and other sites out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from radiolucent.audit.events import AccessDenied, LoggedIn, LoginFailed
+from radiolucent.rollout.policy import ROLES, ROUTES, decide
+from radiolucent.web.access import ATTEMPTS_PER_MINUTE
+from radiolucent.web.demo import PASSWORD
+from radiolucent.web.server import HEADERS
+
+# pages and calls → the route of the table that they ask for
+GETS = {
+    "/worklist": "worklist",
+    "/worklist/news": "worklist",
+    "/api/v1/worklist": "worklist",
+    "/studies/{study}": "image",
+    "/studies/{study}/priors": "image",
+    "/studies/{study}/decisions": "text",
+    "/upload": "upload",
+    "/training": "training",
+    "/training/modules/failures": "training",
+    "/training/modules/quiz": "training",
+    "/monitoring": "monitoring",
+    "/monitoring/overview.csv": "monitoring",
+    "/rollout": "rollout",
+    "/audit": "audit",
+    "/audit/export.csv": "audit",
+    "/audit/export.json": "audit",
+    "/admin": "admin",
+    "/account": "account",
+}
+POSTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "/studies/{study}/claim": ("claim", {}),
+    "/studies/{study}/urgency": ("set-urgency", {"level": 1, "reason": "seen"}),
+    "/studies/{study}/looked": ("looked", {}),
+    "/studies/{study}/comments": ("comment", {"text": "words"}),
+    "/training/heartbeat": ("training", {}),
+    "/training/modules/failures": ("training", {}),
+    "/training/grants": ("grant-training", {"account": "resident", "reason": "by a test"}),
+    "/rollout/stop": ("stop-ai", {"reason": "by a test"}),
+    "/rollout/back": ("sign-phase", {"engine": "bright-spots", "reason": "by a test"}),
+    "/audit/verify": ("audit", {}),
+    "/audit/anchor": ("audit", {}),
+    "/admin/settings": ("admin", {"name": "site_name", "value": "here"}),
+    "/admin/users": ("admin", {"name": "new", "role": "viewer", "password": "long enough to be"}),
+}
+
+
+def _allowed(role: str, route: str) -> bool:
+    return decide(route=route, role=role, state="routine", trained=True, use="localise").allowed
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_each_role_gets_the_pages_that_the_table_gives_it(room: Any, study: str, role: str) -> None:
+    browser = room.browser(role)
+    wrong = {}
+    for address, route in GETS.items():
+        status = browser.get(address.format(study=study)).status_code
+        if status != (200 if _allowed(role, route) else 403):
+            wrong[address] = status
+    assert wrong == {}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_each_role_may_change_what_the_table_lets_it(room: Any, study: str, role: str) -> None:
+    wrong = {}
+    for address, (route, data) in POSTS.items():
+        before = len(room.events())
+        status = room.browser(role).post(address.format(study=study), data).status_code
+        if (status < 400) != _allowed(role, route) or (status >= 400 and status != 403):
+            wrong[address] = status
+        if address != "/training/heartbeat" and len(room.events()) == before:
+            wrong[f"{address} left no trace"] = status
+    assert wrong == {}
+
+
+def test_the_routes_of_the_table_that_have_pages_are_all_tried() -> None:
+    tried = set(GETS.values()) | {route for route, _ in POSTS.values()}
+    assert set(ROUTES) - tried == {"urgency", "heat", "decide", "modify"}  # tried beside their phases
+
+
+def test_a_refusal_is_written_down(room: Any) -> None:
+    room.browser("viewer").get("/audit")
+    [event] = room.events("access.denied")
+    assert isinstance(event, AccessDenied)
+    assert (event.actor, event.route, event.code) == ("viewer", "audit", "role")
+
+
+@pytest.mark.parametrize("address", sorted(GETS))
+def test_strangers_are_sent_to_the_login(room: Any, study: str, address: str) -> None:
+    answer = room.browser().get(address.format(study=study))
+    if address.startswith("/api/"):
+        assert (answer.status_code, answer.json()["code"]) == (401, "login_required")
+    else:
+        assert answer.status_code == 303
+        assert answer.headers["location"].startswith("/login?next=/")
+
+
+@pytest.mark.parametrize("address", sorted(POSTS))
+def test_a_form_without_its_token_is_refused_and_changes_nothing(room: Any, study: str, address: str) -> None:
+    browser = room.browser("admin")
+    before = len(room.events())
+    data = POSTS[address][1] | {"csrf": "x"}
+    assert browser.client.post(address.format(study=study), data=data).status_code == 403
+    assert len(room.events()) == before
+
+
+def test_a_form_from_another_site_is_refused_even_with_its_token(room: Any, study: str) -> None:
+    answer = room.browser("lead").post(f"/studies/{study}/claim", headers={"Sec-Fetch-Site": "cross-site"})
+    assert answer.status_code == 403
+
+
+@pytest.mark.parametrize("address", ["/login", "/worklist", "/nothing", "/static/room.css", "/healthz"])
+def test_every_answer_has_the_headers(room: Any, address: str) -> None:
+    answer = room.browser("viewer").get(address)
+    assert {name: answer.headers.get(name) for name in HEADERS} == HEADERS
+    assert "cache-control" in answer.headers
+
+
+def test_the_policy_for_scripts_has_no_exception() -> None:
+    assert "unsafe" not in HEADERS["Content-Security-Policy"]
+    assert "default-src 'none'" in HEADERS["Content-Security-Policy"]
+
+
+def test_name_and_password_open_a_session_whose_cookie_scripts_cannot_read(room: Any) -> None:
+    answer = room.browser().client.post("/login", data={"name": "lead", "password": PASSWORD})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/worklist")
+    cookie = answer.headers["set-cookie"].lower()
+    assert "httponly" in cookie
+    assert "samesite=strict" in cookie
+    assert isinstance(room.events("login")[0], LoggedIn)
+
+
+@pytest.mark.parametrize("target", ["https://elsewhere.example/", "//elsewhere.example", "/\\elsewhere.example"])
+def test_the_login_leads_nowhere_else(room: Any, target: str) -> None:
+    data = {"name": "lead", "password": PASSWORD, "target": target}
+    assert room.browser().client.post("/login", data=data).headers["location"] == "/worklist"
+
+
+def test_a_failed_login_is_written_down_without_what_was_typed(room: Any) -> None:
+    answer = room.browser().client.post("/login", data={"name": "my password", "password": "typed by mistake"})
+    assert answer.status_code == 401
+    [event] = room.events("login.failed")
+    assert isinstance(event, LoginFailed)
+    assert "my password" not in repr(event)
+
+
+def test_too_many_attempts_in_a_minute_are_turned_away(room: Any) -> None:
+    client = room.browser().client
+    codes = [
+        client.post("/login", data={"name": "nobody", "password": "x"}).status_code
+        for _ in range(ATTEMPTS_PER_MINUTE + 1)
+    ]
+    assert (codes[-2], codes[-1]) == (401, 429)
+    room.clock.forward(seconds=61)
+    assert client.post("/login", data={"name": "nobody", "password": "x"}).status_code == 401
+
+
+def test_after_the_logout_the_cookie_is_worth_nothing(room: Any) -> None:
+    browser = room.browser("viewer")
+    cookies = dict(browser.client.cookies)
+    browser.post("/logout")
+    browser.client.cookies.update(cookies)
+    assert browser.get("/worklist").status_code == 303
+
+
+def test_a_token_has_its_own_role_and_needs_no_cookie(room: Any) -> None:
+    page = room.browser("admin").post("/account/tokens", {"label": "ris", "role": "viewer"}).text
+    token = page.split("rl_", 1)[1].split("<", 1)[0]
+    client = room.browser().client
+    headers = {"Authorization": f"Bearer rl_{token}"}
+    assert client.get("/api/v1/worklist", headers=headers).status_code == 200
+    assert client.get("/admin", headers=headers).status_code == 403
+    assert client.get("/api/v1/worklist", headers={"Authorization": "Bearer rl_x"}).status_code == 401
+
+
+def test_a_body_that_is_too_large_is_not_read(room: Any) -> None:
+    answer = room.browser().client.post("/login", content=b"x" * (1 << 20) + b"x")
+    assert answer.status_code == 413
