@@ -27,6 +27,7 @@ from radiolucent.training.draw import cover_of, draw_rows
 from radiolucent.training.losses import image_loss, total_loss
 from radiolucent.training.pack import Pack
 from radiolucent.training.recipe import Crops, EngineRecipe
+from radiolucent.training.refit import refit_trait
 
 CHECKPOINT = "checkpoint.pt"
 # how the `source` of a synthetic row begins
@@ -245,6 +246,8 @@ class _State:
         last = self.epoch == self.epochs
         if last or self.epoch % self.recipe.measure_every == 0:
             self._settle(order, random, size, crops)
+        for trait in self.recipe.shown if last else ():
+            refit_trait(self.average, self.train, self.recipe, trait)
         if len(self.validation) and (last or self.epoch % self.recipe.measure_every == 0):
             metrics |= measure(self.average, self.validation, self.recipe.size, exclusive=self.recipe.exclusive)
         self.history.append({"epoch": float(self.epoch), **metrics})
