@@ -86,7 +86,7 @@ class RawPeer:
     def status(self) -> int:
         kind, body = self.read()
         assert kind == 4, f"answered with PDU type {kind}"
-        at = body.index(struct.pack("<HHL", 0, 0x0900, 2)) + 8
+        at = body.rindex(struct.pack("<HHL", 0, 0x0900, 2)) + 8
         return int(struct.unpack_from("<H", body, at)[0])
 
     def release(self) -> None:

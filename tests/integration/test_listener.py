@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
-import ssl
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -21,51 +19,17 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
 )
-from pynetdicom import AE
-from pynetdicom.association import Association
 
 from radiolucent.errors import ListenerFailed
-from radiolucent.ingest.listener import Listener, Terms, tls_context
+from radiolucent.ingest.listener import Listener, Terms
 from radiolucent.ingest.receiving import Outcome, ReceivedInstance, Way
 from radiolucent.ingest.spool import Spool
 from radiolucent.phantom.studies import make_study
 from tests.integration.raw_peer import RawPeer, data_value, encoded, store_command
+from tests.integration.senders import CT, OURS, associate, listening, run_tool, tool
 from tests.unit.ingest.receivers import FolderReceiver, small_object, write_object
 
-OURS = "RADIOLUCENT"
-CT = "1.2.840.10008.5.1.4.1.1.2"
 PRIVATE = "1.3.12.2.1107.5.9.1"
-
-
-def _tool(name: str) -> str:
-    path = shutil.which(name)
-    if path is None:
-        pytest.skip(f"needs {name}: run scripts/install-peers")
-    return path
-
-
-@contextmanager
-def _listening(tmp_path: Path, receiver: FolderReceiver | None = None, **terms: object) -> Iterator[Listener]:
-    chosen = Terms(ae_title=OURS, **{"network_timeout_s": 5.0, **terms})  # type: ignore[arg-type]
-    with Listener(receiver or FolderReceiver(tmp_path / "kept"), Spool(tmp_path / "spool"), terms=chosen) as listener:
-        yield listener
-    assert list((tmp_path / "spool").iterdir()) == [], "a half-received file was left"
-
-
-def _associate(
-    listener: Listener, *classes: str, calling: str = "PEER", syntax: str = ExplicitVRLittleEndian
-) -> Association:
-    ours = AE(ae_title=calling)
-    for uid in classes or (CT,):
-        ours.add_requested_context(uid, syntax)
-    host, port = listener.address
-    return ours.associate(host, port, ae_title=OURS)
-
-
-def _run(tool: str, listener: Listener, *arguments: str, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
-    host, port = listener.address
-    command = [_tool(tool), *arguments[:-1], "-aec", OURS, host, str(port), arguments[-1]]
-    return subprocess.run([part for part in command if part], capture_output=True, text=True, timeout=timeout_s)
 
 
 def test_another_implementation_verifies_and_stores_a_study_without_a_bit_changed(tmp_path: Path) -> None:
@@ -74,9 +38,9 @@ def test_another_implementation_verifies_and_stores_a_study_without_a_bit_change
     folder = tmp_path / "study"
     folder.mkdir()
     sent = [write_object(folder / f"{index}.dcm", one) for index, one in enumerate(study.datasets)]
-    with _listening(tmp_path, receiver) as listener:
-        assert _run("echoscu", listener, "").returncode == 0
-        assert _run("storescu", listener, "+sd", "-R", "-aet", "CT1", str(folder)).returncode == 0
+    with listening(tmp_path, receiver) as listener:
+        assert run_tool("echoscu", listener, "").returncode == 0
+        assert run_tool("storescu", listener, "+sd", "-R", "-aet", "CT1", str(folder)).returncode == 0
         assert receiver.wait_until_ended(2) == [False, False]
     assert len(receiver.received) == len(sent) == 4
     for path in sent:
@@ -99,8 +63,8 @@ def test_dcmsend_stores_objects_of_many_classes_in_one_association(tmp_path: Pat
     ]
     for index, uid in enumerate(classes):
         write_object(folder / f"{index}.dcm", small_object(index, sop_class=uid))
-    with _listening(tmp_path, receiver) as listener:
-        done = _run("dcmsend", listener, "+sd", str(folder))
+    with listening(tmp_path, receiver) as listener:
+        done = run_tool("dcmsend", listener, "+sd", str(folder))
         assert done.returncode == 0, done.stderr
         receiver.wait_until_ended(1)
     assert {one.sop_class_uid for one in receiver.received} >= set(classes[:4])
@@ -115,8 +79,8 @@ def test_each_transfer_syntax_is_kept_as_it_was_sent(tmp_path: Path, syntax: UID
     if syntax == JPEG2000Lossless:
         sent.PixelData = encapsulate([b"\xff\x4f\xff\x51" + bytes(60)])
         sent["PixelData"].VR = "OB"
-    with _listening(tmp_path, receiver) as listener:
-        association = _associate(listener, CT, syntax=syntax)
+    with listening(tmp_path, receiver) as listener:
+        association = associate(listener, CT, syntax=syntax)
         assert association.send_c_store(sent).Status == 0x0000
         association.release()
         receiver.wait_until_ended(1)
@@ -127,8 +91,8 @@ def test_each_transfer_syntax_is_kept_as_it_was_sent(tmp_path: Path, syntax: UID
 
 def test_a_private_class_is_kept(tmp_path: Path) -> None:
     receiver = FolderReceiver(tmp_path / "kept")
-    with _listening(tmp_path, receiver) as listener:
-        association = _associate(listener, PRIVATE)
+    with listening(tmp_path, receiver) as listener:
+        association = associate(listener, PRIVATE)
         assert association.send_c_store(small_object(1, sop_class=PRIVATE)).Status == 0x0000
         association.release()
 
@@ -145,8 +109,8 @@ def test_a_private_class_is_kept(tmp_path: Path) -> None:
 def test_only_known_callers_are_let_in(
     tmp_path: Path, calling: str, known: frozenset[str] | None, accepted: bool
 ) -> None:
-    with _listening(tmp_path, calling_ae_titles=known) as listener:
-        association = _associate(listener, calling=calling)
+    with listening(tmp_path, calling_ae_titles=known) as listener:
+        association = associate(listener, calling=calling)
         assert association.is_established == accepted
         if accepted:
             association.release()
@@ -157,9 +121,9 @@ def test_only_known_callers_are_let_in(
 
 
 def test_a_caller_who_means_another_machine_is_rejected(tmp_path: Path) -> None:
-    with _listening(tmp_path) as listener:
+    with listening(tmp_path) as listener:
         host, port = listener.address
-        done = subprocess.run([_tool("echoscu"), "-aec", "OTHER", host, str(port)], capture_output=True, text=True)
+        done = subprocess.run([tool("echoscu"), "-aec", "OTHER", host, str(port)], capture_output=True, text=True)
         assert done.returncode == 1
         assert "Called AE Title Not Recognized" in done.stderr
 
@@ -189,8 +153,8 @@ def test_an_object_is_refused_by_status_and_the_association_goes_on(
     receiver = FolderReceiver(tmp_path / "kept")
     bad = small_object(1)
     damage(bad)
-    with _listening(tmp_path, receiver) as listener:
-        association = _associate(listener)
+    with listening(tmp_path, receiver) as listener:
+        association = associate(listener)
         status = association.send_c_store(bad)
         assert status.Status == (0x0000 if "PixelData" in bad and not bad.PixelData else 0xC000)
         assert association.send_c_store(small_object(2)).Status == 0x0000
@@ -204,8 +168,8 @@ def test_a_duplicate_succeeds_and_another_object_under_the_same_uid_does_not(tmp
     receiver = FolderReceiver(tmp_path / "kept")
     changed = small_object(1)
     changed.PatientComments = "changed"
-    with _listening(tmp_path, receiver) as listener:
-        association = _associate(listener)
+    with listening(tmp_path, receiver) as listener:
+        association = associate(listener)
         answers = [association.send_c_store(one) for one in (small_object(1), small_object(1), changed)]
         association.release()
     assert [answer.Status for answer in answers] == [0x0000, 0x0000, 0xC001]
@@ -215,8 +179,8 @@ def test_a_duplicate_succeeds_and_another_object_under_the_same_uid_does_not(tmp
 
 def test_a_full_archive_is_answered_with_out_of_resources(tmp_path: Path) -> None:
     receiver = FolderReceiver(tmp_path / "kept", limit_bytes=100)
-    with _listening(tmp_path, receiver) as listener:
-        association = _associate(listener)
+    with listening(tmp_path, receiver) as listener:
+        association = associate(listener)
         assert association.send_c_store(small_object(1)).Status == 0xA700
         receiver.limit_bytes = 10**6
         assert association.send_c_store(small_object(1)).Status == 0x0000
@@ -227,7 +191,7 @@ def test_below_the_disk_watermark_nothing_is_written(tmp_path: Path) -> None:
     receiver = FolderReceiver(tmp_path / "kept")
     spool = Spool(tmp_path / "spool", minimum_free_bytes=2**62)
     with Listener(receiver, spool, terms=Terms(ae_title=OURS)) as listener:
-        association = _associate(listener)
+        association = associate(listener)
         assert association.send_c_store(small_object(1)).Status == 0xA700
         association.release()
         receiver.wait_until_ended(1)
@@ -243,8 +207,8 @@ def test_a_fault_in_the_receiver_is_told_to_the_sender_and_names_nobody(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     receiver = FailingReceiver(tmp_path / "kept")
-    with _listening(tmp_path, receiver) as listener:
-        association = _associate(listener)
+    with listening(tmp_path, receiver) as listener:
+        association = associate(listener)
         assert association.send_c_store(small_object(1)).Status == 0x0110
         association.release()
         receiver.wait_until_ended(1)
@@ -253,8 +217,8 @@ def test_a_fault_in_the_receiver_is_told_to_the_sender_and_names_nobody(
 
 def test_an_aborted_association_keeps_what_arrived_and_is_marked(tmp_path: Path) -> None:
     receiver = FolderReceiver(tmp_path / "kept")
-    with _listening(tmp_path, receiver) as listener:
-        association = _associate(listener)
+    with listening(tmp_path, receiver) as listener:
+        association = associate(listener)
         assert association.send_c_store(small_object(1)).Status == 0x0000
         association.abort()
         assert receiver.wait_until_ended(1) == [True]
@@ -265,7 +229,7 @@ def test_one_association_too_many_is_rejected_for_now(tmp_path: Path) -> None:
     receiver = FolderReceiver(tmp_path / "kept")
     terms = Terms(ae_title=OURS)
     with Listener(receiver, Spool(tmp_path / "spool"), terms=terms, maximum_associations=2) as listener:
-        first, second, third = (_associate(listener) for _ in range(3))
+        first, second, third = (associate(listener) for _ in range(3))
         assert (first.is_established, second.is_established, third.is_rejected) == (True, True, True)
         assert third.acceptor.primitive is not None
         assert (third.acceptor.primitive.result, third.acceptor.primitive.diagnostic) == (2, 2)
@@ -273,15 +237,15 @@ def test_one_association_too_many_is_rejected_for_now(tmp_path: Path) -> None:
         receiver.wait_until_ended(1)
         while listener.active_associations > 1:
             time.sleep(0.01)
-        fourth = _associate(listener)
+        fourth = associate(listener)
         assert fourth.is_established
         second.release()
         fourth.release()
 
 
 def test_an_operation_that_is_not_served_is_answered_so(tmp_path: Path) -> None:
-    with _listening(tmp_path) as listener:
-        association = _associate(listener, CT)
+    with listening(tmp_path) as listener:
+        association = associate(listener, CT)
         context = association.accepted_contexts[0]
         context.abstract_syntax = UID("1.2.840.10008.5.1.4.1.2.2.1")
         query = Dataset()
@@ -293,8 +257,8 @@ def test_an_operation_that_is_not_served_is_answered_so(tmp_path: Path) -> None:
 
 def test_stopping_ends_idle_associations_at_once(tmp_path: Path) -> None:
     receiver = FolderReceiver(tmp_path / "kept")
-    with _listening(tmp_path, receiver) as listener:
-        association = _associate(listener)
+    with listening(tmp_path, receiver) as listener:
+        association = associate(listener)
         assert association.send_c_store(small_object(1)).Status == 0x0000
         begun = time.monotonic()
         listener.stop()
@@ -304,7 +268,7 @@ def test_stopping_ends_idle_associations_at_once(tmp_path: Path) -> None:
 
 
 def test_an_address_that_is_taken_is_a_clear_error(tmp_path: Path) -> None:
-    with _listening(tmp_path) as listener:
+    with listening(tmp_path) as listener:
         host, port = listener.address
         other = Listener(
             FolderReceiver(tmp_path), Spool(tmp_path / "other"), terms=Terms(ae_title=OURS), host=host, port=port
@@ -321,79 +285,9 @@ def test_terms_that_can_not_be_met_are_refused(wrong: dict[str, object]) -> None
         Terms(**{"ae_title": OURS, **wrong})  # type: ignore[arg-type]
 
 
-# --- TLS ---
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An authority, and keys of a server, a client and a stranger."""
-    folder, openssl = tmp_path_factory.mktemp("tls"), _tool("openssl")
-
-    def make(*arguments: str) -> None:
-        subprocess.run([openssl, *arguments], cwd=folder, check=True, capture_output=True, timeout=60)
-
-    curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2")
-    for name in ("ca", "stranger"):
-        make("req", "-x509", *curve, "-keyout", f"{name}.key", "-out", f"{name}.pem", "-subj", f"/CN={name}")
-    for name in ("server", "client"):
-        make("req", *curve[:-2], "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
-        signed = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2")
-        make("x509", "-req", "-in", f"{name}.csr", *signed, "-out", f"{name}.pem")
-    return folder
-
-
-@pytest.mark.parametrize(("client", "accepted"), [("client", True), ("stranger", False)])
-def test_only_clients_with_a_certificate_are_let_in(
-    tmp_path: Path, certificates: Path, client: str, accepted: bool
-) -> None:
-    receiver = FolderReceiver(tmp_path / "kept")
-    context = tls_context(
-        certificates / "server.pem", certificates / "server.key", client_authorities=certificates / "ca.pem"
-    )
-    path = write_object(tmp_path / "a.dcm", small_object(1))
-    spool = Spool(tmp_path / "spool")
-    with Listener(receiver, spool, terms=Terms(ae_title=OURS), tls=context) as listener:
-        keys = [str(certificates / f"{client}.key"), str(certificates / f"{client}.pem")]
-        done = _run("storescu", listener, "+tls", *keys, "+cf", str(certificates / "ca.pem"), "-R", str(path))
-        assert (done.returncode == 0) == accepted, done.stderr
-        plain = _run("storescu", listener, "-R", str(path))
-        assert plain.returncode != 0
-    assert len(receiver.received) == int(accepted)
-
-
-def test_a_client_that_never_shakes_hands_keeps_nobody_waiting(tmp_path: Path, certificates: Path) -> None:
-    import socket
-
-    context = tls_context(certificates / "server.pem", certificates / "server.key")
-    terms = Terms(ae_title=OURS, associate_timeout_s=1.0)
-    trusting = ssl.create_default_context(cafile=str(certificates / "ca.pem"))
-    trusting.check_hostname = False
-    server = Listener(FolderReceiver(tmp_path / "kept"), Spool(tmp_path / "spool"), terms=terms, tls=context)
-    with server as listener, socket.create_connection(listener.address) as silent:
-        begun = time.monotonic()
-        ours = AE(ae_title="PEER")
-        ours.add_requested_context("1.2.840.10008.1.1")
-        association = ours.associate(*listener.address, ae_title=OURS, tls_args=(trusting, "server"))
-        assert association.is_established
-        assert time.monotonic() - begun < 1
-        association.release()
-        silent.settimeout(5)
-        assert silent.recv(10) == b""
-
-
-def test_tls_files_that_are_wrong_are_a_clear_error(tmp_path: Path, certificates: Path) -> None:
-    with pytest.raises(ListenerFailed, match="check the files"):
-        tls_context(certificates / "server.pem", certificates / "client.key")
-    with pytest.raises(ListenerFailed, match="check the files"):
-        tls_context(tmp_path / "absent", certificates / "client.key")
-
-
-# --- many at once ---
-
-
 def test_two_hundred_associations_send_at_the_same_time(tmp_path: Path) -> None:
     receiver = FolderReceiver(tmp_path / "kept")
-    with _listening(tmp_path, receiver) as listener, ExitStack() as stack:
+    with listening(tmp_path, receiver) as listener, ExitStack() as stack:
         peers = [stack.enter_context(RawPeer(listener.address)) for _ in range(200)]
         assert listener.active_associations == 200
         for index, peer in enumerate(peers):
