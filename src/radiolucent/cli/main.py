@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from radiolucent import __version__
-from radiolucent.cli import demo, engine, explain, phantom, read, rules, training
+from radiolucent.cli import demo, engine, explain, phantom, read, rules, serve, study, training
 
 app = typer.Typer(
     name="radiolucent",
@@ -21,11 +21,13 @@ app = typer.Typer(
 app.command("read")(read.read)
 app.command("explain")(explain.explain)
 app.command("demo")(demo.demo)
+app.command("serve")(serve.serve)
 app.command("train")(training.train)
 app.command("evaluate")(training.evaluate)
 app.command("explain-rule")(rules.explain_rule)
 app.add_typer(engine.app, name="engine")
 app.add_typer(phantom.app, name="phantom")
+app.add_typer(study.app, name="study")
 app.add_typer(rules.app, name="thresholds")
 
 

@@ -60,6 +60,7 @@ def write_readings(
     made_at: datetime,
     force: bool = False,
     pdf: bool = False,
+    revision: int = 1,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Write everything and let `folder` appear in one step.
@@ -68,6 +69,7 @@ def write_readings(
     ----------
     made_at : goes into every object; the same inputs and the same time give the same bytes.
     pdf : also print each study's insight sheet to PDF.
+    revision : raised when a study is read anew, so that the new objects get UIDs of their own.
 
     Returns
     -------
@@ -91,7 +93,7 @@ def write_readings(
         for index, one in enumerate(result.results):
             if progress:
                 progress("writing", index, len(result.results))
-            _write_objects(one, partial / "dicom", made_at=made_at)
+            _write_objects(one, partial / "dicom", made_at=made_at, revision=revision)
             of_study = list(finding_pictures(one))
             if one.reading.series:
                 sheet = insight_sheet(one, of_study, limits=result.limits, made_at=made_at)
@@ -152,12 +154,13 @@ def _write_sheet(html: str, stem: Path, *, pdf: bool) -> None:
         stem.with_name(f"{stem.name}.pdf").write_bytes(insight_pdf(html))
 
 
-def _write_objects(result: StudyResult, folder: Path, *, made_at: datetime) -> None:
+def _write_objects(result: StudyResult, folder: Path, *, made_at: datetime, revision: int) -> None:
     objects = encode_reading(
         result.reading,
         stacks_by_key(result.study),
         pictures_by_series(result.study, result.reading.series),
         made_at=made_at,
+        revision=revision,
     )
     if not objects:
         return

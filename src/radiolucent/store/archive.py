@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -14,6 +15,7 @@ from typing import Final
 from radiolucent.errors import OutOfSpace
 
 _SAFE: Final = re.compile(r"[0-9]+(\.[0-9]+)*")
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 DEFAULT_WATERMARK_BYTES: Final = 2 << 30
 
 
@@ -123,9 +125,6 @@ def sync_tree(folder: Path) -> None:
             os.fsync(stream.fileno())
     sync_folder(folder)
     sync_folder(folder.parent)
-
-
-_FULL: Final = (28, 122)  # ENOSPC, EDQUOT
 
 
 def _make_folders(folder: Path, root: Path) -> list[Path]:

@@ -81,6 +81,12 @@ class Deliveries:
         self._session.flush()
         return record(DeliveryRecord, row)
 
+    def offered(self, delivery_id: int, *, until: datetime) -> None:
+        """A queue holds its next try: it isn't due again before `until`, unless a worker says so."""
+        row = self._session.get_one(DeliveryRow, delivery_id)
+        if row.state == "waiting":
+            row.next_try_at = until
+
     def delivered(self, delivery_id: int, *, receipt: str, at: datetime) -> None:
         """The destination has it."""
         row = self._session.get_one(DeliveryRow, delivery_id)

@@ -194,6 +194,28 @@ class Studies:
         wanted = select(StudyRow).where(StudyRow.state == "arriving").order_by(StudyRow.last_received_at)
         return tuple(self._progress(row) for row in self._session.scalars(wanted))
 
+    def prior_of(self, study: StudyRecord) -> StudyRecord | None:
+        """The patient's latest other study with a common modality that isn't later and has its images, or None."""
+        if not study.patient_id or not study.study_date:
+            return None
+        there = select(InstanceRow.id).where(
+            InstanceRow.study_instance_uid == StudyRow.study_instance_uid, InstanceRow.removed_at.is_(None)
+        )
+        wanted = select(StudyRow).where(
+            StudyRow.patient_id == study.patient_id,
+            StudyRow.study_instance_uid != study.study_instance_uid,
+            StudyRow.study_date != "",
+            StudyRow.study_date <= study.study_date,
+            or_(*[StudyRow.modalities.contains(word, autoescape=True) for word in study.modalities.split("\\")]),
+            there.exists(),
+        )
+        row = self._session.scalars(
+            wanted.order_by(StudyRow.study_date.desc(), StudyRow.study_time.desc(), StudyRow.study_instance_uid).limit(
+                1
+            )
+        ).one_or_none()
+        return record(StudyRecord, row) if row else None
+
     def set_state(self, study_instance_uid: str, state: str, *, reason: str = "") -> None:
         """Move a study to a state.
 

@@ -1,0 +1,47 @@
+"""``radiolucent serve``: studies come in over DICOM, are read, and results go where the settings say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from radiolucent.cli.console import errors_to_exit, out
+
+SettingsFile = Annotated[
+    Path | None, typer.Option("--settings", "-s", help="TOML file; docs/settings.md lists what can stand in it.")
+]
+DataFolder = Annotated[Path | None, typer.Option("--data-folder", "-d", help="Instead of the settings' data folder.")]
+
+
+def serve(
+    settings: SettingsFile = None,
+    data_folder: DataFolder = None,
+    check: Annotated[bool, typer.Option("--check", help="Check the settings and stop.")] = False,
+) -> None:
+    """Run the gateway until it is told to stop: DICOM listener, workers, deliveries, pages.
+
+    What is sent here is on disk before it is acknowledged, is read once it is complete, and ends in a state with a
+    reason: see `radiolucent study list`. It may be killed at any time; the next start goes on from there.
+    Ends with 2 where the settings don't fit, a port is taken or another gateway uses the data folder.
+    """
+    from radiolucent import app, logs
+    from radiolucent.settings import load_settings
+
+    with errors_to_exit():
+        chosen = load_settings(settings, data_folder=data_folder)
+        logs.set_up(chosen.log_level, chosen.log_format)
+        if check:
+            parts = app.compose(chosen)
+            parts.store.close()
+            engines = ", ".join(bundle.label for bundle in parts.bundles) or "none"
+            out.print(f"settings are fine: engines {engines}; routes {', '.join(one.name for one in parts.routes)}")
+            return
+        with app.gateway(chosen) as running:
+            if running.listening:
+                out.print(f"DICOM: {running.listening}", markup=False)
+            engines = ", ".join(bundle.label for bundle in running.parts.bundles) or "none"
+            out.print(f"engines: {engines}. Not for clinical use.", markup=False)
+            app.wait_for_signal()
+            out.print("stopping: what is in hand is finished, the rest goes on at the next start")

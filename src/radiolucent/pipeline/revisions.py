@@ -1,0 +1,263 @@
+"""One revision of a study, worked off: its images read, its results encoded, what is owed to whom written down.
+
+Each function may be killed at any point and called again: it then finds what is done and does the rest, and the bytes
+and UIDs that it makes are the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from radiolucent.audit.events import ImageRefused, ReadingMade
+from radiolucent.engines.runtime import Engine
+from radiolucent.errors import NothingToRead, RadiolucentError
+from radiolucent.findings.reading import Reading
+from radiolucent.findings.urgency import level_number
+from radiolucent.pipeline.messages import write_messages
+from radiolucent.pipeline.output import write_readings
+from radiolucent.pipeline.read_path import PathResult, read_path
+from radiolucent.pipeline.read_study import Options
+from radiolucent.pipeline.routing import Route, choose_route
+from radiolucent.store.archive import sync_tree
+from radiolucent.store.audit import AuditTrail
+from radiolucent.store.deliveries import Deliveries
+from radiolucent.store.instances import Instances
+from radiolucent.store.records import InstanceRecord, RevisionRecord
+from radiolucent.store.revisions import NewReading, Readings, Revisions
+from radiolucent.store.states import REVISION_STATES, names
+from radiolucent.store.studies import Studies
+from radiolucent.store.unit_of_work import Store
+
+LOG: Final = logging.getLogger(__name__)
+ATTEMPTS: Final = 3
+"""A study whose reading killed its worker this often isn't tried again: it would stop all others."""
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bench:
+    """What a worker works with.
+
+    Parameters
+    ----------
+    engines : loaded once.
+    worker : its name in the rows.
+    viewer_url : address of the study in the web page, for messages; see `results.hl7.oru`.
+    """
+
+    store: Store
+    engines: Sequence[Engine]
+    routes: Sequence[Route]
+    worker: str
+    options: Options = field(default_factory=Options)
+    viewer_url: str | None = None
+    pdf: bool = False
+    clock: Callable[[], datetime] = _now
+
+
+def read_revision(bench: Bench, study_instance_uid: str, number: int) -> str:
+    """Read the images of a revision and keep the results; gives the state it ends in.
+
+    A study that can't be read is a result: ``not-read`` or ``failed``, with its reason.
+    """
+    store = bench.store
+    with store.begin() as work:
+        revision = Revisions(work).started(study_instance_uid, number, worker=bench.worker, at=bench.clock())
+        inputs = Revisions(work).inputs(study_instance_uid, number)
+        route = choose_route(Studies(work).get(study_instance_uid), bench.routes)
+    if revision.state in names(REVISION_STATES, terminal=True):
+        return revision.state
+    if revision.attempts > ATTEMPTS:
+        reason = f"its reading ended its worker {ATTEMPTS} times: look at the images, then queue it again"
+        return _fail(bench, revision, inputs, reason)
+    engines = _asked(bench.engines, route)
+    try:
+        with _folder_of(bench, revision, inputs) as (images, prior):
+            result = read_path(images, engines, prior=prior, options=bench.options)
+            folder = store.folder / reading_folder(revision)
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            made_at = revision.made_at.astimezone()
+            write_readings(result, folder, made_at=made_at, force=True, pdf=bench.pdf, revision=number)
+            write_messages(store, result, revision, folder, viewer_url=bench.viewer_url)
+            sync_tree(folder)
+    except NothingToRead as error:
+        return _not_an_image(bench, revision, inputs, str(error).rpartition(": ")[2])
+    except (RadiolucentError, OSError, MemoryError) as error:
+        LOG.warning("study %s, revision %d failed: %s", study_instance_uid, number, type(error).__name__)
+        return _fail(bench, revision, inputs, f"{type(error).__name__}: {error}")
+    return _keep(bench, revision, inputs, result, folder)
+
+
+def owe_deliveries(bench: Bench, study_instance_uid: str, number: int) -> list[tuple[int, int]]:
+    """Note which destinations a finished revision is owed to; gives (delivery, next attempt) of those to begin with.
+
+    What earlier revisions still owe is cancelled: this one takes its place.
+    """
+    with bench.store.begin() as work:
+        if Readings(work).find(study_instance_uid, number) is None:
+            return []
+        at = bench.clock()
+        study = Studies(work).get(study_instance_uid)
+        route = choose_route(study, bench.routes)
+        cancelled = Deliveries(work).cancel(
+            study_instance_uid, before_revision=number, reason=f"revision {number} takes its place", at=at
+        )
+        if cancelled:
+            LOG.info("study %s: %d unsent deliveries of earlier revisions cancelled", study_instance_uid, cancelled)
+        if study.latest_revision > number and Readings(work).find(study_instance_uid, study.latest_revision):
+            return []  # a later one is read already: it alone goes out
+        owed = Deliveries(work).owe(study_instance_uid, number, route.destinations if route else (), at=at)
+        return [(one.id, one.attempts + 1) for one in owed if one.state == "waiting"]
+
+
+def reading_folder(revision: RevisionRecord) -> str:
+    """Where the results of a revision lie, relative to the store's folder."""
+    return f"readings/{revision.study_instance_uid}/{revision.number}"
+
+
+def _asked(engines: Sequence[Engine], route: Route | None) -> list[Engine]:
+    wanted = route.engines if route else ()
+    return [
+        engine
+        for engine in engines
+        if not wanted or engine.bundle.manifest.name in wanted or engine.bundle.manifest.label in wanted
+    ]
+
+
+@contextmanager
+def _folder_of(
+    bench: Bench, revision: RevisionRecord, inputs: Sequence[InstanceRecord]
+) -> Iterator[tuple[Path, Path | None]]:
+    """A folder that holds exactly the inputs of a revision, by links, and one with its prior's or None."""
+    home = bench.store.folder / "work" / f"{revision.study_instance_uid}.{revision.number}.{os.getpid()}"
+    shutil.rmtree(home, ignore_errors=True)
+    prior_inputs: list[InstanceRecord] = []
+    if revision.prior_study_instance_uid:
+        with bench.store.read() as work:
+            found = Instances(work).of_study(revision.prior_study_instance_uid)
+        prior_inputs = [one for one in found if one.state != "conflict" and one.removed_at is None]
+    try:
+        images, prior = home / "study", home / "prior"
+        for folder, instances in ((images, inputs), (prior, prior_inputs)):
+            folder.mkdir(parents=True)
+            for one in instances:
+                os.link(bench.store.folder / one.path, folder / f"{one.id:08d}.dcm")
+        yield images, prior if prior_inputs else None
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def _keep(
+    bench: Bench, revision: RevisionRecord, inputs: Sequence[InstanceRecord], result: PathResult, folder: Path
+) -> str:
+    """Note a reading that is on disk, and what became of each object."""
+    reading = result.results[0].reading
+    fates = instance_fates(reading, inputs, result)
+    state, at = reading.state, bench.clock()
+    levels = [level_number(finding.urgency) for finding in reading.findings if finding.positive and finding.urgency]
+    new = NewReading(
+        study_instance_uid=revision.study_instance_uid,
+        revision=revision.number,
+        state=state,
+        folder=reading_folder(revision),
+        digest=hashlib.sha256((folder / "reading.json").read_bytes()).hexdigest(),
+        urgency=min(levels, default=None),
+        positives="\\".join(dict.fromkeys(finding.name for finding in reading.findings if finding.positive)),
+        engines="\\".join(dict.fromkeys(series.engine.label for series in reading.series)),
+        made_at=revision.made_at,
+    )
+    reasons = [refusal.reason for series in reading.unread for refusal in series.refusals]
+    with bench.store.begin() as work:
+        if Revisions(work).get(revision.study_instance_uid, revision.number).state != "reading":
+            return Revisions(work).get(revision.study_instance_uid, revision.number).state  # another worker was first
+        Readings(work).add(new)
+        for (fate, reason), ids in fates.items():
+            Instances(work).finish(ids, fate, reason=reason, revision=revision.number)
+        reason = "; ".join(dict.fromkeys(reasons))[:1000] if state == "not-read" else ""
+        Revisions(work).finished(revision.study_instance_uid, revision.number, state, reason=reason, at=at)
+        trail = AuditTrail(work)
+        trail.append(
+            ReadingMade(
+                at=at,
+                study_instance_uid=revision.study_instance_uid,
+                digest=new.digest,
+                revision=revision.number,
+                engines=new.engines,
+            )
+        )
+        for series in reading.unread:
+            for refusal in series.refusals:
+                trail.append(
+                    ImageRefused(
+                        at=at,
+                        study_instance_uid=revision.study_instance_uid,
+                        series_instance_uid=series.series_instance_uid,
+                        code=refusal.code,
+                        engine=refusal.engine,
+                    )
+                )
+    return state
+
+
+def instance_fates(
+    reading: Reading, inputs: Sequence[InstanceRecord], result: PathResult
+) -> dict[tuple[str, str], list[int]]:
+    """What became of each object: (state, reason) → ids. One that nothing is said of is ``failed``, never silent."""
+    read = {frame.sop_instance_uid for series in reading.series for frame in series.frames}
+    refused = {
+        series.series_instance_uid: "; ".join(dict.fromkeys(refusal.reason for refusal in series.refusals))
+        for series in reading.unread
+    }
+    broken = {
+        problem.sop_instance_uid: (problem.code, problem.reason)
+        for problem in (*reading.problems, *result.problems)
+        if problem.sop_instance_uid
+    }
+    fates: dict[tuple[str, str], list[int]] = {}
+    for one in inputs:
+        if one.sop_instance_uid in read:
+            fate = ("read", "")
+        elif one.sop_instance_uid in broken:
+            code, reason = broken[one.sop_instance_uid]
+            fate = (
+                "refused" if code in ("not-an-image", "localiser") else "failed",
+                reason.partition(": ")[2] or reason,
+            )
+        elif one.series_instance_uid in refused:
+            fate = ("refused", refused[one.series_instance_uid])
+        else:
+            fate = ("failed", "no engine and no rule said anything of it: see the problems in reading.json")
+        fates.setdefault((fate[0], fate[1][:1000]), []).append(one.id)
+    return fates
+
+
+def _not_an_image(bench: Bench, revision: RevisionRecord, inputs: Sequence[InstanceRecord], reason: str) -> str:
+    """A study without one readable image: said, and nothing is sent."""
+    return _end(bench, revision, inputs, "not-read", "refused", reason)
+
+
+def _fail(bench: Bench, revision: RevisionRecord, inputs: Sequence[InstanceRecord], reason: str) -> str:
+    return _end(bench, revision, inputs, "failed", "failed", reason)
+
+
+def _end(
+    bench: Bench, revision: RevisionRecord, inputs: Sequence[InstanceRecord], state: str, fate: str, reason: str
+) -> str:
+    with bench.store.begin() as work:
+        Instances(work).finish([one.id for one in inputs], fate, reason=reason[:1000], revision=revision.number)
+        Revisions(work).finished(
+            revision.study_instance_uid, revision.number, state, reason=reason[:1000], at=bench.clock()
+        )
+    return state
