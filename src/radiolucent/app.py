@@ -29,6 +29,7 @@ from radiolucent.engines.runtime import load_engine
 from radiolucent.errors import RadiolucentError, SetupError
 from radiolucent.findings.operating_points import load_operating_points
 from radiolucent.findings.profile import default_profile, site_profile
+from radiolucent.ingest import assembly
 from radiolucent.ingest.listener import Listener, Terms, tls_context
 from radiolucent.ingest.spool import Spool
 from radiolucent.pipeline import workflows
@@ -83,9 +84,11 @@ class Parts:
             engine_digests=self.engine_digests,
             compare_with_priors=work.compare_with_priors,
             patience=Patience(
-                quiet_s=patience.quiet_s,
-                partial_quiet_s=patience.partial_quiet_s,
-                longest_wait_s=patience.longest_wait_s,
+                assembly=assembly.Patience(
+                    quiet_s=patience.quiet_s,
+                    partial_quiet_s=patience.partial_quiet_s,
+                    longest_wait_s=patience.longest_wait_s,
+                ),
                 dead_after_s=work.dead_after_s,
             ),
         )

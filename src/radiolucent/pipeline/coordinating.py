@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
 from radiolucent.audit.events import StudyComplete
 from radiolucent.errors import NoSuchStudy
+from radiolucent.ingest import assembly
+from radiolucent.ingest.assembly import SeriesProgress, StudyProgress, decide, elapsed_s
 from radiolucent.pipeline.routing import Route, choose_route
 from radiolucent.store.audit import AuditTrail
 from radiolucent.store.deliveries import Deliveries
@@ -51,11 +53,9 @@ class Queues(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Patience:
-    """When a study counts as complete, and when a worker counts as dead. All in seconds."""
+    """When a study counts as complete, and after how many seconds of silence a worker counts as dead."""
 
-    quiet_s: float = 20.0
-    partial_quiet_s: float = 120.0
-    longest_wait_s: float = 3600.0
+    assembly: assembly.Patience = field(default_factory=assembly.Patience)
     dead_after_s: float = 30.0
 
 
@@ -221,24 +221,29 @@ class Coordinator:
 
 
 def is_complete(progress: Progress, patience: Patience, at: datetime) -> bool:
-    """Whether a study may be read: nobody sends it any more, and it was quiet for long enough, or it waited too long.
+    """Whether a study may be read, by the rules of `ingest.assembly`.
 
     A clock that was set back makes a study wait for its quiet period anew, never for ever.
     """
-    study = progress.study
-    arrived = sum(progress.instances_by_series.values())
-    waited_s = (at - study.first_received_at).total_seconds()
+    study, longest_s = progress.study, patience.assembly.longest_wait_s
     last = max(study.last_received_at, progress.association_closed_at or study.last_received_at)
-    quiet_s = (at - last).total_seconds()
-    if quiet_s < -1.0:
-        quiet_s = abs(quiet_s)
-    if quiet_s >= patience.longest_wait_s or (waited_s >= patience.longest_wait_s and quiet_s >= patience.quiet_s):
-        return True
-    if progress.open_associations:
-        return False
-    if study.expected_instances is not None:
-        return arrived >= study.expected_instances
-    return quiet_s >= (patience.partial_quiet_s if study.partial else patience.quiet_s)
+    series = tuple(
+        SeriesProgress(
+            modality=one.modality,
+            description=one.description,
+            instances=progress.instances_by_series.get(one.series_instance_uid, 0),
+        )
+        for one in progress.series
+    )
+    known = StudyProgress(
+        series=series,
+        quiet_s=elapsed_s(last, at, longest_s=longest_s),
+        waited_s=elapsed_s(study.first_received_at, at, longest_s=longest_s),
+        open_associations=progress.open_associations,
+        partial=study.partial,
+        expected_instances=study.expected_instances,
+    )
+    return decide(known, patience.assembly).complete
 
 
 def asked_digests(route: Route, digests: dict[str, str]) -> list[str]:

@@ -11,8 +11,8 @@ from random import Random
 from typing import Final
 
 from radiolucent.audit.events import Delivered, DeliveryFailed, Withdrawn
-from radiolucent.errors import DeliveryError, EncodingError, FinalDelivery, RetriableDelivery
-from radiolucent.pipeline.messages import load_outgoing
+from radiolucent.errors import DeliveryError, EncodingError, FinalDelivery, RetriableDelivery, SenderError
+from radiolucent.pipeline.messages import load_outgoing, load_withdrawal
 from radiolucent.results.destinations import Destination, Receipt
 from radiolucent.results.destinations.retry import DEFAULT, RetryPolicy, next_step
 from radiolucent.store.audit import AuditTrail
@@ -69,8 +69,8 @@ def deliver(dispatch: Dispatch, delivery_id: int, attempt: int) -> str:
         receipt = _hand_over(dispatch, taken)
     except DeliveryError as error:
         return _failed(dispatch, taken, error)
-    except (EncodingError, OSError) as error:
-        reason = f"its files can't be read: {type(error).__name__}: {error}"
+    except (EncodingError, SenderError, OSError) as error:
+        reason = f"its files can't be read or written: {type(error).__name__}: {error}"
         return _failed(dispatch, taken, RetriableDelivery(reason, destination=taken.destination))
     except Exception as error:
         LOG.exception("delivery %d to %s met an unforeseen error", delivery_id, taken.destination)
@@ -123,7 +123,8 @@ def _hand_over(dispatch: Dispatch, delivery: DeliveryRecord) -> Receipt:
         reading = Readings(work).find(delivery.study_instance_uid, delivery.revision)
     if reading is None:
         raise FinalDelivery("its reading is gone", destination=delivery.destination)
-    outgoing = load_outgoing(dispatch.store, reading, withdrawal=delivery.kind == WITHDRAWAL)
+    load = load_withdrawal if delivery.kind == WITHDRAWAL else load_outgoing
+    outgoing = load(dispatch.store, reading)
     if place.needs in outgoing.refused:
         raise FinalDelivery(outgoing.refused[place.needs], destination=delivery.destination)
     return place.destination.deliver(outgoing.package)

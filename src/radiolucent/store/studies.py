@@ -81,6 +81,7 @@ class Progress:
     """What is known of a study that may be complete: pure input of the rules in `ingest.assembly`."""
 
     study: StudyRecord
+    series: tuple[SeriesRecord, ...]
     instances_by_series: dict[str, int]
     open_associations: int
     association_closed_at: datetime | None
@@ -243,6 +244,10 @@ class Studies:
         counted = self._session.execute(per_series.group_by(InstanceRow.series_instance_uid))
         return Progress(
             study=record(StudyRecord, row),
+            series=tuple(
+                record(SeriesRecord, one)
+                for one in self._session.scalars(select(SeriesRow).where(SeriesRow.study_instance_uid == uid))
+            ),
             instances_by_series={series: number for series, number in counted},
             open_associations=int(self._session.scalar(still) or 0),
             association_closed_at=self._session.scalar(select(func.max(AssociationRow.closed_at)).where(of_it)),
