@@ -99,7 +99,7 @@ _ROWS = (
     _row("MONAI", "EfficientNetBN b0, 2-D",
          _monai("EfficientNetBN", model_name="efficientnet-b0", spatial_dims=2, in_channels=1, num_classes=3,
                 pretrained=False), (64, 64), "linear", 2, 2, channels=1),
-    _row("MONAI", "ResNet-10, 3-D", _monai("resnet10", **_VOLUME), (32, 64, 64), "linear", 4, 8, 8, channels=1),
+    _row("MONAI", "ResNet-10, 3-D", _monai("resnet10", **_VOLUME), (32, 64, 64), "linear", 2, 4, 4, channels=1),
     _row("MONAI", "DenseNet, 3-D, 2 layers a block",
          _monai("DenseNet", spatial_dims=3, in_channels=1, out_channels=3, **_DENSE), (32, 64, 64),
          "linear", 1, 2, 2, channels=1),
@@ -146,7 +146,9 @@ def compiled(architecture: Architecture, folder: Path) -> Any:
 def line(architecture: Architecture, result: Any) -> str:
     """One row of the page's table."""
     adds_up = "–" if result.completeness is None else f"{result.completeness:.1e}"
-    grid, sides = (" × ".join(map(str, values)) for values in (architecture.grid, architecture.sides))
+    head = result.bundle.manifest.head
+    found = (*([head.depth] if head.depth else []), *head.grid)
+    grid, sides = (" × ".join(map(str, values)) for values in (found, architecture.sides))
     cells = (architecture.library, architecture.name, sides, result.kind, f"`{result.layer or '(a function)'}`", grid)
     return f"| {' | '.join(cells)} | {result.autograd:.1e} | {result.graph:.1e} | {adds_up} |"
 

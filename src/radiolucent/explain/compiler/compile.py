@@ -22,11 +22,13 @@ from torch.onnx import OnnxExporterError
 
 from radiolucent.engines.bundle import Bundle, OperatingPoint, OperatingPoints, load_bundle, sign
 from radiolucent.engines.manifest import FindingEntry, HeadSpec, InputSpec, Manifest
+from radiolucent.engines.preprocess import prepare
 from radiolucent.engines.runtime import verify
 from radiolucent.errors import IncompleteEvidence, InvalidBundle, OutputExists
 from radiolucent.explain.compiler.graph import Cut, Traced, cuts, feature_maps, layers, split, trace
 from radiolucent.explain.compiler.heads import Head, Kind, jacobian, summed_slopes, understand
 from radiolucent.explain.compiler.plan import Plan
+from radiolucent.explain.compiler.rollout import NOTE, attention_rollout
 from radiolucent.explain.compiler.texts import card, manifest_toml
 from radiolucent.findings.taxonomy import finding_type
 
@@ -92,14 +94,18 @@ class Turned(nn.Module):
 
 
 class Explained(nn.Module):
-    """Images → logits ``(N, K)`` and evidence ``(N, K, h, w)``, in one pass."""
+    """Images → logits ``(N, K)`` and evidence ``(N, K, h, w)``, in one pass; then the rollout where there is one."""
 
-    def __init__(self, backbone: fx.GraphModule, head: fx.GraphModule, maps: nn.Module) -> None:
+    def __init__(
+        self, backbone: fx.GraphModule, head: fx.GraphModule, maps: nn.Module, rollout: nn.Module | None = None
+    ) -> None:
         super().__init__()
-        self.backbone, self.head, self.maps = backbone, head, maps
+        self.backbone, self.head, self.maps, self.rollout = backbone, head, maps, rollout
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         features = self.backbone(x)
+        if self.rollout is not None:
+            return self.head(features), self.maps(features), self.rollout(x)
         return self.head(features), self.maps(features)
 
 
@@ -126,7 +132,7 @@ def compile_engine(
         If the network can't be traced or cut, its maps don't fit a bundle, a finding isn't in the taxonomy, a threshold
         is missing, or graph and network differ by more than `LARGEST_DIFFERENCE`.
     IncompleteEvidence
-        If the evidence differs from full autograd by more than `LARGEST_DIFFERENCE`.
+        If the evidence differs from full autograd by more than `LARGEST_DIFFERENCE`, or is 0 everywhere.
     OutputExists
         If `output` exists.
     """
@@ -142,7 +148,8 @@ def compile_engine(
     if traced.classes != len(plan.findings):
         raise InvalidBundle(f"the network gives {traced.classes} scores, the plan names {len(plan.findings)} findings")
     cut, head = find_head(traced, batch, plan.target_layer)
-    explained = Explained(*split(traced, cut.node), head.maps).eval()
+    rollout = attention_rollout(traced, head.layout)
+    explained = Explained(*split(traced, cut.node), head.maps, rollout).eval()
     autograd = check_against_autograd(traced, head, explained, batch)
     if autograd > LARGEST_DIFFERENCE:
         raise IncompleteEvidence(f"the evidence differs from full autograd by {autograd:.2g}; nothing was written")
@@ -155,7 +162,7 @@ def compile_engine(
         export(explained, batch, folder / "graph.onnx")
         manifest = _manifest(plan, head, explained, batch)
         (folder / "manifest.toml").write_text(manifest_toml(manifest), encoding="utf-8")
-        notes = (*plan.facts, *traced.notes)
+        notes = (*plan.facts, *traced.notes, *([NOTE] if rollout is not None else []))
         (folder / "card.md").write_text(card(manifest, cut.layer, head, autograd, notes), encoding="utf-8")
         if plan.operating_points:
             (folder / "operating_points.json").write_text(_operating_points(plan), encoding="utf-8")
@@ -174,7 +181,7 @@ def compile_engine(
         autograd=autograd,
         graph=difference,
         completeness=None if head.kind == "gradient" else report.largest_difference,
-        notes=traced.notes,
+        notes=(*traced.notes, *([NOTE] if rollout is not None else [])),
     )
 
 
@@ -211,7 +218,11 @@ def check_against_autograd(traced: Traced, head: Head, explained: Explained, bat
     """Largest difference between the evidence and what autograd says, relative to the largest evidence."""
     with torch.no_grad():
         features = explained.backbone(batch)
-        logits, evidence = explained(batch)
+        logits, evidence = explained(batch)[:2]
+    if not evidence.any():
+        raise IncompleteEvidence(
+            "the evidence is 0 everywhere on all that was tried, so nothing was checked: give images, or other weights"
+        )
     if head.kind == "maps":
         cells = evidence.flatten(2) * float(head.sharpness or 1.0)
         pooled = (torch.logsumexp(cells, 2) - math.log(cells.shape[2])) / float(head.sharpness or 1.0)
@@ -242,7 +253,7 @@ def export(explained: nn.Module, batch: Tensor, path: Path) -> None:
                 (batch[:2],),
                 path,
                 input_names=["image"],
-                output_names=["logits", "evidence"],
+                output_names=["logits", "evidence", "rollout"][: len(explained(batch[:2]))],
                 dynamic_shapes=({0: torch.export.Dim("n")},),
                 opset_version=OPSET,
                 dynamo=True,
@@ -260,6 +271,11 @@ def export(explained: nn.Module, batch: Tensor, path: Path) -> None:
 def _batch(spec: InputSpec, images: NDArray[np.float32] | None) -> Tensor:
     space = (spec.depth, spec.height, spec.width) if spec.depth else (spec.height, spec.width)
     noise = torch.randn(2, spec.channels, *space, generator=torch.Generator().manual_seed(0))
+    # on the scale that the recipe gives: a network for -1024 … 1024 is asleep at 1
+    low, high = spec.window or (0.0, 1.0)
+    sample = np.random.default_rng(0).uniform(low, high, (1, spec.height, spec.width)).astype(np.float32)
+    usual, _ = prepare(sample, None, spec)
+    noise = noise * float(usual.std()) + float(usual.mean())
     if images is None:
         return noise
     if images.dtype != np.float32 or images.shape[1:] != noise.shape[1:] or len(images) == 0:
@@ -320,7 +336,7 @@ def _check_graph(graph: Path, whole: nn.Module, explained: Explained, plan: Plan
     for part in (batch[:1], batch):
         outputs = [torch.from_numpy(value) for value in session.run(["logits", "evidence"], {"image": part.numpy()})]
         with torch.no_grad():
-            logits, evidence = explained(part)
+            logits, evidence = explained(part)[:2]
             given = _scores(whole(part), plan.rows)
         largest = max(largest, _relative(outputs[0], logits), _relative(outputs[1], evidence))
         same = min(_relative(value, given) for value in (logits, logits.sigmoid(), logits.softmax(1)))

@@ -186,7 +186,7 @@ def understand(traced: Traced, cut: Cut, later: Sequence[Cut], features: Tensor,
         layout=layout,
         biases=(0.0,) * classes,
         sharpness=None,
-        method="Grad-CAM",
+        method="Grad-CAM at the input of the last block that mixes the cells" if layout.prefix else "Grad-CAM",
     )
 
 

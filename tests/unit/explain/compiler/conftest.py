@@ -160,6 +160,20 @@ class ClassMaps(nn.Module):  # type: ignore[name-defined]
         return maps.mean(dim=2) if self.pool == "mean" else maps.amax(dim=2)
 
 
+class AttentionPool(nn.Module):  # type: ignore[name-defined]
+    """Each cell's weight in the pool comes from the cell itself, by a softmax over all cells."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Sequential(_conv(1, 12), _conv(12, 16))
+        self.attention, self.fc = nn.Conv2d(16, 1, 1), nn.Linear(16, 3)
+
+    def forward(self, x: Any) -> Any:
+        x = self.features(x)
+        weights = self.attention(x).flatten(2).softmax(dim=2)
+        return self.fc((x.flatten(2) * weights).sum(dim=2))
+
+
 class SigmoidInside(ResNet):
     """Gives probabilities: the target of an explanation is the logit before them."""
 
@@ -208,6 +222,7 @@ FAMILIES: dict[str, Callable[[], Any]] = {
     "maps-log-sum-exp": lambda: ClassMaps("log-sum-exp"),
     "maps-mean": lambda: ClassMaps("mean"),
     "maps-maximum": lambda: ClassMaps("maximum"),
+    "attention-pool": AttentionPool,
     "sigmoid-inside": SigmoidInside,
     "site-heads": SiteHeads,
 }

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 from numpy.typing import NDArray
 
@@ -41,6 +42,7 @@ EXPECTED = {
     "maps-log-sum-exp": ("maps", (16, 16)),
     "maps-mean": ("linear", (16, 16)),
     "maps-maximum": ("gradient", (16, 16)),
+    "attention-pool": ("gradient", (16, 16)),
     "sigmoid-inside": ("linear", (16, 16)),
     "site-heads": ("linear", (16, 16)),
 }
@@ -136,6 +138,32 @@ def test_a_map_of_first_order_claims_no_sum_and_the_words_say_so(compiled_family
         recompute(output.evidence, bundle.manifest.head, [0.0, 0.0, 0.0])
 
 
+def test_a_class_tokens_rollout_is_in_the_graph_and_labelled_for_what_it_is(
+    build: Build, compiled_family: Callable[[str], Compiled]
+) -> None:
+    compiled = compiled_family("vit-class-token")
+    assert compiled.method.startswith("Grad-CAM at the input of the last block")
+    assert any("class-agnostic" in note for note in compiled.notes)
+    assert "no evidence for any" in compiled.bundle.read("card.md").decode()
+    session = onnxruntime.InferenceSession(compiled.bundle.path / "graph.onnx", providers=["CPUExecutionProvider"])
+    (given,) = session.run(["rollout"], {"image": images()})
+    network, seen = build("vit-class-token"), []
+
+    def note_attention(layer: Any, inputs: Any, output: Any) -> None:
+        normed = layer.norm1(inputs[0])
+        seen.append(layer.self_attn(normed, normed, normed, average_attn_weights=True)[1])
+
+    for layer in network.blocks.layers:
+        layer.register_forward_hook(note_attention)
+    with torch.no_grad():
+        network(torch.from_numpy(images()))
+        eye = torch.eye(65)
+        first, second = ((weights + eye) / 2 for weights in seen)
+        wanted = (second @ first)[:, :1, 1:].unflatten(2, (8, 8))
+    np.testing.assert_allclose(given, wanted.numpy(), atol=1e-6)
+    assert compiled_family("vit-mean").notes == ()
+
+
 def test_a_sigmoid_in_the_network_is_taken_off_and_noted(
     build: Build, compiled_family: Callable[[str], Compiled]
 ) -> None:
@@ -189,6 +217,47 @@ def test_a_volume_network_is_understood_in_three_axes(build: Build) -> None:
         features = split(traced, cut.node)[0](batch)
         pooled = head.maps(features).mean(dim=(2, 3, 4)) + torch.tensor(head.biases)
     np.testing.assert_allclose(pooled.numpy(), build("volume")(batch).detach().numpy(), atol=1e-5)
+
+
+def test_a_network_that_is_asleep_is_not_called_checked(build: Build, tmp_path: Path) -> None:
+    network = build("resnet")
+    network.conv[1].bias.data.fill_(-1e6)
+    network.down[1].weight.data.zero_()
+    network.down[1].bias.data.zero_()
+    with pytest.raises(IncompleteEvidence, match="0 everywhere on all that was tried"):
+        compile_engine(network, plan(), tmp_path / "bundle")
+
+
+def test_the_noise_has_the_scale_of_the_recipe(build: Build) -> None:
+    from radiolucent.explain.compiler.compile import _batch
+
+    films = _batch(InputSpec(recipe="chest-xrv", height=64, width=64), None)
+    assert 300 < float(films.std()) < 1000
+    assert 0.1 < float(_batch(InputSpec(recipe="grey", height=64, width=64, window=(-160, 240)), None).std()) < 0.5
+
+
+@pytest.mark.parametrize("axes", ["zyx", "xyz"])
+def test_a_volume_network_becomes_a_bundle_that_reads_slices(axes: Any, build: Build, tmp_path: Path) -> None:
+    spec = InputSpec(recipe="grey", depth=16, height=16, width=24)
+    network = build("volume")
+    compiled = compile_engine(network, plan(input=spec, axes=axes), tmp_path / "bundle")
+    manifest = compiled.bundle.manifest
+    assert (manifest.study_rule, manifest.head.depth, manifest.head.grid) == ("volume", 4, (4, 6))
+    slices = np.random.default_rng(3).random((16, 1, 16, 24), dtype=np.float32)
+    output = load_engine(compiled.bundle, threads=1).run(slices)
+    assert (output.logits.shape, output.evidence.shape) == ((16, 3), (16, 3, 4, 6))
+    volume = torch.from_numpy(slices.transpose(1, 0, 2, 3)[None].copy())
+    with torch.no_grad():
+        wanted = network(volume if axes == "zyx" else volume.permute(0, 1, 4, 3, 2))[0].numpy()
+    np.testing.assert_allclose(output.logits.mean(axis=0), wanted, atol=1e-5)
+    assert check(output.logits, output.evidence, manifest).holds
+    brightened = slices.copy()
+    brightened[0:2, :, 0:4, 0:8] += 1  # only the first planes, the top left
+    moved = np.abs(load_engine(compiled.bundle, threads=1).run(brightened).evidence - output.evidence).max(axis=1)
+    assert moved[:4].max() > 1e-3
+    assert moved[8:].max() < 1e-6
+    assert moved[:, 2:].max() < 1e-6
+    assert moved[:, :, 3:].max() < 1e-6
 
 
 def test_two_inputs_are_refused_with_their_names(tmp_path: Path) -> None:
