@@ -125,3 +125,9 @@ def test_the_folder_of_the_tests_keeps_the_promises_of_a_receiver(tmp_path: Path
         Outcome.STORED,
         Outcome.OUT_OF_SPACE,
     ]
+
+
+def test_the_conformance_statement_has_the_same_table() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "conformance.md").read_text(encoding="utf-8")
+    for outcome, answer in ANSWERS.items():
+        assert f"| {outcome.value} | 0x{answer.dimse_status:04X} | {answer.http_status} |" in page
