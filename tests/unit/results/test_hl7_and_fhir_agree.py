@@ -15,6 +15,7 @@ from radiolucent.findings.taxonomy import FINDINGS
 from radiolucent.results.objects import encode_reading
 from radiolucent.results.reading_json import readings_to_json
 from tests.unit.results.messages import (
+    Received,
     bundled,
     component_values,
     first_code,
@@ -70,6 +71,11 @@ def _number(value: float) -> float:
 
 def _of_json(value: Reading) -> list[Told]:
     document, _ = readings_to_json([value], made_at=MADE_AT, software="test")
+    return told_by_json(document)
+
+
+def told_by_json(document: dict[str, Any]) -> list[Told]:
+    """Of the first study."""
     found = []
     for series in document["studies"][0]["series"]:
         for one in series["findings"]:
@@ -99,8 +105,12 @@ def _of_json(value: Reading) -> list[Told]:
 
 
 def _of_oru(value: Reading) -> list[Told]:
+    return told_by_oru(received(value))
+
+
+def told_by_oru(message: Received) -> list[Told]:
     found = []
-    for group in received(value).groups():
+    for group in message.groups():
         if "not-read" in group:
             continue
         positive = "121071" in group
@@ -126,7 +136,10 @@ def _of_oru(value: Reading) -> list[Told]:
 
 
 def _of_fhir(value: Reading, release: str) -> list[Told]:
-    made = bundled(value, release=release)
+    return told_by_fhir(bundled(value, release=release))
+
+
+def told_by_fhir(made: dict[str, Any]) -> list[Told]:
     engines = {
         one["identifier"][0]["value"]: f"{_device_name(one)}@{one['version'][0]['value']}"
         for one in resources(made, "Device")
