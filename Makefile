@@ -8,13 +8,14 @@ PINS   := pyproject.toml constraints.txt
 PYTEST ?= $(BIN)/python -m pytest
 ARGS   ?=
 
-.PHONY: help demo test check bench docs format torch constraints clean
+.PHONY: help demo test check bench bench-explain docs format torch constraints clean
 
 help:
 	@echo "make demo    install the core and read phantom studies: writes demo/index.html"
 	@echo "make test    install what the tests need and run all that this machine can run"
 	@echo "make check   format, lint, types, architecture"
 	@echo "make bench   measure side by side; writes docs/benchmarks.md"
+	@echo "make bench-explain  measure ways of explaining side by side; writes its section there (needs 'make torch')"
 	@echo "make torch   add PyTorch (training, compiling, comparisons); then 'make test' runs more"
 	@echo "make docs    rewrite the pages that are made from tables and from the program"
 	@echo "make format  rewrite the sources in the house format"
@@ -35,12 +36,16 @@ check: $(VENV)/.dev
 bench: $(VENV)/.test
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m bench $(ARGS)
 
+bench-explain: $(VENV)/.torch
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -W ignore -m bench.explain --markdown docs/benchmarks.md $(ARGS)
+
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 docs: $(VENV)/.core
 	$(BIN)/python scripts/write-commands
+	$(BIN)/python scripts/write-settings
 	$(BIN)/python -m radiolucent.findings.taxonomy > docs/findings.md
 	$(BIN)/python -m radiolucent.findings.rule_docs > docs/clinical-rules.md
 

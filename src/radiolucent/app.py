@@ -28,7 +28,7 @@ from radiolucent.engines.registry import Bundle
 from radiolucent.engines.runtime import load_engine
 from radiolucent.errors import RadiolucentError, SetupError
 from radiolucent.findings.operating_points import load_operating_points
-from radiolucent.findings.profile import default_profile, site_profile
+from radiolucent.findings.profile import Profile, default_profile, site_profile
 from radiolucent.ingest import assembly
 from radiolucent.ingest.listener import Listener, Terms, tls_context
 from radiolucent.ingest.spool import Spool
@@ -67,12 +67,18 @@ class Parts:
     bundles: tuple[Bundle, ...]
     places: Mapping[str, Place]
     database: str
+    options: Options
 
     @property
     def engine_digests(self) -> dict[str, str]:
         """Digest of each engine by name and by ``name@version``."""
         named = {bundle.manifest.name: bundle.digest for bundle in self.bundles}
         return named | {bundle.label: bundle.digest for bundle in self.bundles}
+
+    @property
+    def profile(self) -> Profile:
+        """What the site may use each finding for."""
+        return self.options.profile or default_profile()
 
     def coordinator(self, queue: workflows.Queue) -> Coordinator:
         """Of this store."""
@@ -110,7 +116,7 @@ def compose(settings: Settings) -> Parts:
     routes = _routes(settings)
     labels = [name for bundle in bundles for name in (bundle.manifest.name, bundle.label)]
     check_routes(routes, engines=labels, destinations=places)
-    _options(settings, bundles)
+    options = _options(settings, bundles)
     url = settings.database_url.get_secret_value()
     return Parts(
         settings=settings,
@@ -120,6 +126,7 @@ def compose(settings: Settings) -> Parts:
         bundles=bundles,
         places=places,
         database=workflows.system_database(url or default_url(folder), folder),
+        options=options,
     )
 
 
@@ -208,7 +215,7 @@ def run_worker(settings: Settings, name: str, parent: int | None = None) -> None
         engines=engines,
         routes=parts.routes,
         worker=name,
-        options=_options(settings, parts.bundles),
+        options=parts.options,
         viewer_url=settings.web.viewer_url,
         pdf=settings.work.insight_pdf,
     )

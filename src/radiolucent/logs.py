@@ -8,7 +8,7 @@ import sys
 from datetime import UTC, datetime
 from typing import Final, Literal
 
-_QUIET: Final = ("pynetdicom", "pydicom", "alembic", "sqlalchemy", "dbos", "httpx", "uvicorn.access")
+_QUIET: Final = ("highdicom", "pynetdicom", "pydicom", "alembic", "sqlalchemy", "dbos", "httpx", "uvicorn.access")
 
 
 class JsonLines(logging.Formatter):

@@ -155,7 +155,7 @@ class DestinationSettings(_Section):
 class RouteSettings(_Section):
     """One rule: which studies, which engines, which destinations. The first that fits is taken."""
 
-    name: Name = Field(description="Its name.")
+    name: Name = Field(description="Its name in logs and reasons.")
     modalities: tuple[str, ...] = Field(default=(), description="The study has a series of one of these.")
     body_parts: tuple[str, ...] = Field(default=(), description="Body Part Examined is one of these.")
     calling_ae_titles: tuple[str, ...] = Field(default=(), description="Sender's AE title, with * and ?.")
