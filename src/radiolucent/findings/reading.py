@@ -5,7 +5,9 @@ Encoders, reports and pages are functions of a `Reading` (and of the source head
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import Literal
 
 from radiolucent.imaging.geometry import PixelRecord
@@ -157,6 +159,10 @@ class Finding:
     change: Literal["new", "larger", "smaller", "unchanged", "resolved", "not-compared"] | None = None
     change_note: str = ""
 
+    def _repr_html_(self) -> str:
+        """One line for a notebook."""
+        return _table([_cells(self)])
+
 
 @dataclass(frozen=True, kw_only=True)
 class Completeness:
@@ -248,12 +254,37 @@ class Reading:
         every = [finding for series in self.series for finding in series.findings]
         return tuple(sorted(every, key=lambda finding: (not finding.positive, -_rank(finding))))
 
+    def _repr_html_(self) -> str:
+        """All findings as a table for a notebook, and what was not read: that is never "normal"."""
+        unread = [f"{one.modality}: {'; '.join(refusal.reason for refusal in one.refusals)}" for one in self.unread]
+        unread += [problem.reason for problem in self.problems]
+        missed = "".join(f"<li>not read: {escape(line)}</li>" for line in unread)
+        return f"<p>{escape(self.state)}</p>{_table([_cells(one) for one in self.findings])}<ul>{missed}</ul>"
+
     @property
     def state(self) -> Literal["read", "partly-read", "not-read"]:
         """Whether all, some or none of the series were read."""
         if not self.series:
             return "not-read"
         return "partly-read" if self.unread or self.problems else "read"
+
+
+_HEAD = ("finding", "probability", "above threshold", "where", "explanation", "urgency")
+
+
+def _cells(finding: Finding) -> tuple[str, ...]:
+    where, verdict = finding.localisation, finding.explanation
+    chance = f"score {finding.score:.2f}" if finding.probability is None else f"{finding.probability:.1%}"
+    place = "" if where is None else where.laterality if where.status == "located" else where.status
+    shown = "" if verdict is None else ": ".join([verdict.decision, "; ".join(verdict.reasons)]).removesuffix(": ")
+    urgency = finding.urgency.level if finding.urgency else ""
+    return finding.name, chance, "yes" if finding.positive else "no", place, shown, urgency
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> str:
+    head = "".join(f"<th>{escape(name)}</th>" for name in _HEAD)
+    lines = ["<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows]
+    return f"<table><tr>{head}</tr>{''.join(lines)}</table><p>{escape(NOT_FOR_CLINICAL_USE)}</p>"
 
 
 def _rank(finding: Finding) -> float:

@@ -64,6 +64,22 @@ class Heatmap:
         """True where no cell reaches the display floor: "no focus above threshold"."""
         return bool(self.frame_peaks.max() < self.floor * self.display_scale)
 
+    def _repr_png_(self) -> bytes:
+        """The peak frame's map on its own grid, for a notebook: colours on the fixed scale, nothing below the floor."""
+        import io
+
+        from cmap import Colormap
+        from PIL import Image as Pillow
+
+        shares = self.relative(self.peak_frame)
+        colours = np.asarray(Colormap("inferno")(shares), dtype=np.float64)[..., :3]
+        drawn = np.where((shares >= self.floor)[..., None], colours, 0.08)
+        cell = max(1, 240 // max(self.grid))
+        large = np.kron(np.rint(drawn * 255).astype(np.uint8), np.ones((cell, cell, 1), dtype=np.uint8))
+        buffer = io.BytesIO()
+        Pillow.fromarray(large).save(buffer, format="PNG")
+        return buffer.getvalue()
+
     def relative(self, frame: int) -> Image:
         """float32 ``(h, w)`` in [0, 1]: positive evidence over the fixed scale, on the grid."""
         shares: Image = np.clip(self.evidence[frame] / np.float32(self.display_scale), 0, 1).astype(np.float32)
