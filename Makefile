@@ -8,13 +8,14 @@ PINS   := pyproject.toml constraints.txt
 PYTEST ?= $(BIN)/python -m pytest
 ARGS   ?=
 
-.PHONY: help demo test check bench bench-explain docs format torch constraints clean
+.PHONY: help demo test check bench bench-load bench-explain docs format torch constraints clean
 
 help:
 	@echo "make demo    install the core and read phantom studies: writes demo/index.html"
 	@echo "make test    install what the tests need and run all that this machine can run"
 	@echo "make check   format, lint, types, architecture"
 	@echo "make bench   measure side by side; writes docs/benchmarks.md"
+	@echo "make bench-load  the gateway under load, beside storescp; writes docs/load.md"
 	@echo "make bench-explain  measure ways of explaining side by side; writes its section there (needs 'make torch')"
 	@echo "make torch   add PyTorch (training, compiling, comparisons); then 'make test' runs more"
 	@echo "make docs    rewrite the pages that are made from tables and from the program"
@@ -38,6 +39,13 @@ bench: $(VENV)/.test
 
 bench-explain: $(VENV)/.torch
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -W ignore -m bench.explain --markdown docs/benchmarks.md $(ARGS)
+
+# In a network of its own where the machine allows it, because Orthanc listens on every address.
+LOAD := exec $(BIN)/python -m bench.load --markdown docs/load.md $(ARGS)
+bench-load: $(VENV)/.test
+	@if unshare --net ip link set lo up 2>/dev/null; \
+	 then OMP_NUM_THREADS=1 unshare --net sh -c 'ip link set lo up && $(LOAD)'; \
+	 else OMP_NUM_THREADS=1 sh -c '$(LOAD)'; fi
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .

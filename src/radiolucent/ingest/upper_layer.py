@@ -1,7 +1,7 @@
 """The DICOM upper layer protocol (PS3.8 section 9) as bytes: what an acceptor reads and writes, strictly bounded.
 
-pynetdicom's server isn't used to listen because it polls two threads per association, reads a PDU of any announced
-length and waits without limit inside one; see docs/benchmarks.md.
+pynetdicom's server (3.0) isn't used to listen: it polls with two threads per association, shakes hands with TLS clients
+one after the other, takes a PDU of any announced length, and waits without limit inside one.
 """
 
 from __future__ import annotations
