@@ -151,6 +151,7 @@ def test_tables_survive_the_way_through_toml() -> None:
 
 def test_shown_traits_become_findings_with_labels_and_nothing_else_does() -> None:
     recipe = find_recipe("bone")
+    recipe = replace(recipe, network={**recipe.network, "shown": 1})
     pack = Pack(
         engine="bone",
         findings=("fracture",),
