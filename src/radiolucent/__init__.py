@@ -2,15 +2,15 @@
 
 from typing import Any
 
-__all__ = ["explain", "load", "read"]
+__all__ = ["explain_finding", "load", "read"]
 __version__ = "0.1.0"
 
 # the face for notebooks: ``import radiolucent as rl; reading = rl.read("study/")``; loaded when first asked for, so
 # that importing the package stays free of everything slow
 _FACE = {
-    "explain": "radiolucent.pipeline.explain",
-    "load": "radiolucent.imaging.loading",
-    "read": "radiolucent.pipeline.read_path",
+    "explain_finding": ("radiolucent.pipeline.explain", "explain"),
+    "load": ("radiolucent.imaging.loading", "load"),
+    "read": ("radiolucent.pipeline.read_path", "read"),
 }
 
 
@@ -19,4 +19,5 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'radiolucent' has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(_FACE[name]), name)
+    module, attribute = _FACE[name]
+    return getattr(import_module(module), attribute)
