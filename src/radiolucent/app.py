@@ -39,7 +39,7 @@ from radiolucent.pipeline.places import place
 from radiolucent.pipeline.read_path import choose_bundles
 from radiolucent.pipeline.read_study import Options
 from radiolucent.pipeline.receiving import StoreReceiver, start_receiving
-from radiolucent.pipeline.retention import Limits, keep_limits
+from radiolucent.pipeline.retention import Limits, keep_limits, remove_orphans
 from radiolucent.pipeline.revisions import Bench
 from radiolucent.pipeline.routing import Route, check_routes
 from radiolucent.settings import DestinationSettings, Settings
@@ -346,6 +346,7 @@ def _housekeeping(parts: Parts, coordinator: Coordinator, stopping: threading.Ev
         _survive(coordinator.sweep)
         if until_retention <= 0:
             _survive(lambda: keep_limits(parts.store, parts.archive, limits, at=_now()))
+            _survive(lambda: remove_orphans(parts.store, parts.archive, at=_now()))
             until_retention = RETENTION_S
         stopping.wait(SWEEP_S)
         until_retention -= SWEEP_S

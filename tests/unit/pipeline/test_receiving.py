@@ -1,0 +1,166 @@
+"""What the store's receiver answers, and what is on disk and in the rows by then."""
+
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+
+from radiolucent.audit.events import InstanceReceived
+from radiolucent.ingest.receiving import Outcome, ReceivedInstance, Way, identify
+from radiolucent.phantom.studies import make_study
+from radiolucent.pipeline.receiving import StoreReceiver, priority, start_receiving
+from radiolucent.store.archive import Archive
+from radiolucent.store.audit import AuditTrail, Filter
+from radiolucent.store.instances import Instances
+from radiolucent.store.studies import Studies
+from radiolucent.store.unit_of_work import Store, open_store
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+Offer = Callable[..., ReceivedInstance]
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("study")
+    make_study("brain-mr", seed=3, slices=4).save(folder)
+    return sorted(folder.glob("*.dcm"))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return open_store("", tmp_path / "data")
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Archive:
+    made = Archive(root=tmp_path / "data", watermark_bytes=0)
+    made.prepare()
+    return made
+
+
+@pytest.fixture
+def offer(images: list[Path], archive: Archive) -> Offer:
+    """An instance as a way in hands it over; `change` edits its header first."""
+
+    def make(
+        index: int = 0, *, change: Callable[[Dataset], None] | None = None, way: Way = Way.C_STORE
+    ) -> ReceivedInstance:
+        path = archive.incoming / f"{index}.part"
+        if change is None:
+            shutil.copyfile(images[index], path)
+        else:
+            dataset = dcmread(images[index])
+            change(dataset)
+            dataset.save_as(path, enforce_file_format=True)
+        return identify(path, way=way, association_id="a1", calling_ae="CT1")
+
+    return make
+
+
+def test_a_stored_object_is_in_the_archive_the_rows_and_the_trail(store: Store, archive: Archive, offer: Offer) -> None:
+    woken: list[int] = []
+    instance = offer()
+    receiver = StoreReceiver(store, archive, on_change=lambda: woken.append(1), clock=lambda: NOW)
+    assert receiver.receive(instance) is Outcome.STORED
+    with store.read() as work:
+        kept = Instances(work).used(instance.sop_instance_uid)
+        study = Studies(work).get(instance.study_instance_uid)
+        told = AuditTrail(work).find(Filter())
+    assert kept is not None
+    assert (archive.root / kept.path).is_file()
+    assert not instance.path.exists()
+    assert (study.state, study.modalities, study.calling_ae) == ("arriving", "MR", "CT1")
+    assert isinstance(told[0].event, InstanceReceived)
+    assert woken == [1]
+
+
+def test_the_same_object_again_is_a_duplicate_and_no_second_file(store: Store, archive: Archive, offer: Offer) -> None:
+    receiver = StoreReceiver(store, archive)
+    assert [receiver.receive(offer()), receiver.receive(offer())] == [Outcome.STORED, Outcome.DUPLICATE]
+    assert len(list(archive.files())) == 1
+
+
+def test_other_content_under_the_same_uid_is_kept_and_not_used(store: Store, archive: Archive, offer: Offer) -> None:
+    receiver = StoreReceiver(store, archive)
+    receiver.receive(offer())
+
+    def other(dataset: Dataset) -> None:
+        dataset.SeriesDescription = "another"
+
+    again = offer(change=other)
+    assert receiver.receive(again) is Outcome.CONFLICT
+    with store.read() as work:
+        states = [one.state for one in Instances(work).of_study(again.study_instance_uid)]
+    assert states == ["received", "conflict"]
+    assert len(list(archive.files())) == 2
+
+
+def test_a_conflict_that_names_another_study_is_filed_with_the_first(
+    store: Store, archive: Archive, offer: Offer
+) -> None:
+    receiver = StoreReceiver(store, archive)
+    first = offer()
+    receiver.receive(first)
+
+    def elsewhere(dataset: Dataset) -> None:
+        dataset.StudyInstanceUID = "1.2.3"
+
+    assert receiver.receive(offer(change=elsewhere)) is Outcome.CONFLICT
+    with store.read() as work:
+        assert Studies(work).find("1.2.3") is None
+        assert len(Instances(work).of_study(first.study_instance_uid)) == 2
+
+
+def test_at_the_watermark_the_sender_keeps_it_and_the_refusal_is_noted(
+    store: Store, archive: Archive, offer: Offer
+) -> None:
+    full = Archive(root=archive.root, watermark_bytes=1 << 60)
+    instance = offer()
+    assert StoreReceiver(store, full, clock=lambda: NOW).receive(instance) is Outcome.OUT_OF_SPACE
+    with store.read() as work:
+        (away,) = Instances(work).turned_away()
+        assert Instances(work).counts() == {}
+    assert (away.outcome, away.sop_instance_uid) == ("out-of-space", instance.sop_instance_uid)
+    assert instance.path.exists()
+
+
+def test_an_aborted_association_leaves_a_partial_study(store: Store, archive: Archive, offer: Offer) -> None:
+    receiver = StoreReceiver(store, archive)
+    instance = offer()
+    receiver.receive(instance)
+    receiver.association_ended("a1", aborted=True)
+    with store.read() as work:
+        assert Studies(work).get(instance.study_instance_uid).partial
+
+
+def test_after_a_crash_half_received_files_go_and_associations_end(
+    store: Store, archive: Archive, offer: Offer
+) -> None:
+    StoreReceiver(store, archive).receive(offer(0))
+    offer(1)
+    assert start_receiving(store, archive, at=NOW) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("header", "way", "expected"),
+    [
+        ({}, Way.C_STORE, "live"),
+        ({"RequestedProcedurePriority": "STAT"}, Way.C_STORE, "stat"),
+        ({"StudyDate": "20260228"}, Way.C_STORE, "live"),
+        ({"StudyDate": "20251101"}, Way.C_STORE, "backfill"),
+        ({"StudyDate": "20251101", "RequestedProcedurePriority": "HIGH"}, Way.C_STORE, "stat"),
+        ({"StudyDate": "not a date"}, Way.C_STORE, "live"),
+        ({"StudyDate": "20260301"}, Way.PRIOR, "backfill"),
+    ],
+    ids=str,
+)
+@pytest.mark.filterwarnings("ignore:Invalid value for VR DA")
+def test_priority_follows_header_age_and_way(header: dict[str, str], way: Way, expected: str) -> None:
+    dataset = Dataset()
+    for keyword, value in header.items():
+        setattr(dataset, keyword, value)
+    assert priority(dataset, way, today=NOW, old=timedelta(days=3)) == expected
