@@ -39,7 +39,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.explain", description=__doc__)
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the section into this page")
     parser.add_argument("--cases", type=int, default=16, help="images of each kind for localisation")
-    parser.add_argument("--slow-cases", type=int, default=4, help="of them for methods that need hundreds of passes")
+    parser.add_argument(
+        "--slow-cases", type=int, default=4, help="of them for methods that need many passes; 0: leave those out"
+    )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--minutes", type=float, default=10.0, help="start no further part after this")
     arguments = parser.parse_args()
@@ -146,6 +148,8 @@ def localisation(bundle: Bundle, count: int, slow: int) -> list[str]:
         }
         for key, way in ways.items():
             few = key in METHODS and METHODS[key].passes > 20
+            if few and slow == 0:
+                continue
             lines.append(_placed_row(name, key, way, _spread_out(cases, slow) if few else cases, bundle))
             print(lines[-1], file=sys.stderr, flush=True)
     return lines

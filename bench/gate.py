@@ -67,7 +67,10 @@ def main() -> int:
 
     torch.set_num_threads(1)
     results = measure(arguments.cases)
-    print(json.dumps(results, indent=1) if arguments.json else "\n".join(_lines(results)))
+    if arguments.json:
+        print(json.dumps(results, indent=1))
+    else:
+        print("\n".join(_lines(results)))
     return 0
 
 
@@ -78,21 +81,28 @@ def measure(count: int) -> list[dict[str, Any]]:
     scrambled = NetworkEngine(bundle, shuffled(bundle))
     phantoms = phantom_cases(count)
     print(f"{len(phantoms)} phantoms drawn", file=sys.stderr, flush=True)
-    results = []
-    if os.environ.get("RADIOLUCENT_DATA"):
-        real = real_cases(Path(os.environ["RADIOLUCENT_DATA"]) / "brain-mri-cheng", bundle, count)
-        print(f"{len(real)} slices read", file=sys.stderr, flush=True)
-        results.append(_row("brain-mri, validation slices", engine, real, scrambled))
-        results.append(_row("weights shuffled, validation slices", scrambled, real, None))
-    results.append(_row("brain-mri, phantoms", engine, phantoms, scrambled))
+    plan: list[tuple[str, Engine, Sequence[ReleaseCase], Engine | None]] = []
+    plan.append(("weights shuffled, phantoms", scrambled, phantoms, None))
+    plan.append(("brain-mri, phantoms", engine, phantoms, scrambled))
     start = time.perf_counter()
     shortcut, accuracy = shortcut_engine(bundle)
     seconds = time.perf_counter() - start
-    marked = [
-        replace(case, image=_marked(case.image, bundle.manifest.finding_names.index(case.finding))) for case in phantoms
-    ]
-    row = _row("marker in the corner learned, phantoms", shortcut, marked, None)
-    results.append({**row, "accuracy_with_markers": accuracy, "trained_in_s": round(seconds, 1)})
+    print(
+        f"shortcut learned in {seconds:.0f} s, right on {accuracy:.0%} of what it was taught",
+        file=sys.stderr,
+        flush=True,
+    )
+    index = bundle.manifest.finding_names.index
+    marked = [replace(case, image=_marked(case.image, index(case.finding))) for case in phantoms]
+    plan.insert(0, ("marker in the corner learned, phantoms", shortcut, marked, None))
+    if os.environ.get("RADIOLUCENT_DATA"):
+        real = real_cases(Path(os.environ["RADIOLUCENT_DATA"]) / "brain-mri-cheng", bundle, count)
+        plan.append(("brain-mri, validation slices", engine, real, scrambled))
+        plan.append(("weights shuffled, validation slices", scrambled, real, None))
+    results = []
+    for row in plan:
+        results.append(_row(*row))
+        print("\n".join(_lines(results[-1:])), file=sys.stderr, flush=True)
     return results
 
 
@@ -146,7 +156,7 @@ def shuffled(bundle: Bundle) -> Any:
     return [network for _, network in randomised(load_twin(bundle))][-1]
 
 
-def shortcut_engine(bundle: Bundle, *, images: int = 48, epochs: int = 12) -> tuple[NetworkEngine, float]:
+def shortcut_engine(bundle: Bundle, *, images: int = 24, epochs: int = 14) -> tuple[NetworkEngine, float]:
     """A small network, taught by image labels alone, on phantoms with a bright token wherever there is a tumour.
 
     The token's place tells the kind of tumour: three places in the upper left corner.
@@ -284,7 +294,6 @@ def _lines(results: Sequence[dict[str, Any]]) -> list[str]:
         lines.append(f"  10th, 50th, 90th percentile: {row['medians']}")
         word = "passes" if row["release_passes"] else f"FAILS by {', '.join(row['release_failed'])}"
         lines.append(f"  release: {word}; {row['release']}")
-        lines += [f"  {key}: {row[key]}" for key in ("accuracy_with_markers", "trained_in_s") if key in row]
     return lines
 
 
