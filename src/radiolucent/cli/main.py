@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from radiolucent import __version__
-from radiolucent.cli import demo, engine, explain, phantom, read, rules, serve, study, training
+from radiolucent.cli import account, demo, engine, explain, phantom, read, rules, serve, study, training
 
 app = typer.Typer(
     name="radiolucent",
@@ -25,6 +25,7 @@ app.command("serve")(serve.serve)
 app.command("train")(training.train)
 app.command("evaluate")(training.evaluate)
 app.command("explain-rule")(rules.explain_rule)
+app.add_typer(account.app, name="account")
 app.add_typer(engine.app, name="engine")
 app.add_typer(phantom.app, name="phantom")
 app.add_typer(study.app, name="study")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from radiolucent.cli.console import errors_to_exit, out
+
+if TYPE_CHECKING:
+    from radiolucent.app import Parts
 
 SettingsFile = Annotated[
     Path | None, typer.Option("--settings", "-s", help="TOML file; docs/settings.md lists what can stand in it.")
@@ -43,5 +47,20 @@ def serve(
                 out.print(f"DICOM: {running.listening}", markup=False)
             engines = ", ".join(bundle.label for bundle in running.parts.bundles) or "none"
             out.print(f"engines: {engines}. Not for clinical use.", markup=False)
-            app.wait_for_signal()
+            with _pages(running.parts) as address:
+                if address:
+                    out.print(f"pages: {address}", markup=False)
+                app.wait_for_signal()
             out.print("stopping: what is in hand is finished, the rest goes on at the next start")
+
+
+def _pages(parts: Parts) -> AbstractContextManager[str]:
+    """The reading room over this gateway's store; an empty address where the settings don't want it."""
+    from radiolucent.findings.profile import site_profile
+    from radiolucent.web.gateway import pages
+
+    web, work = parts.settings.web, parts.settings.work
+    if not web.enabled:
+        return nullcontext("")
+    profile = site_profile(work.profile) if work.profile else None
+    return pages(parts.store, parts.bundles, host=web.host, port=web.port, profile=profile)

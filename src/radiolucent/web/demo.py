@@ -83,11 +83,15 @@ def _furnish(store: Store, premises: Premises, now: datetime) -> None:
                 trail.append(PhaseChanged(at=now, engine=engine.name, before="shadow", after="routine", reason="demo"))
 
 
-def listen(port: int = 0) -> socket.socket:
-    """A socket on this machine alone; port 0 takes a free one."""
+def listen(port: int = 0, *, host: str = "127.0.0.1") -> socket.socket:
+    """A socket on this machine alone unless told otherwise; port 0 takes a free one."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    sock.bind(("127.0.0.1", port))
+    try:
+        sock.bind((host, port))
+    except OSError:
+        sock.close()
+        raise
     return sock
 
 

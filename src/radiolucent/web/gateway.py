@@ -1,0 +1,54 @@
+"""The pages of a gateway: the same app over the gateway's store, answered beside the listener."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import uvicorn
+
+from radiolucent.engines.bundle import Bundle
+from radiolucent.errors import SetupError
+from radiolucent.findings.profile import Profile, default_profile
+from radiolucent.pipeline.read_study import engine_ref
+from radiolucent.store.unit_of_work import Store
+from radiolucent.web.access import Premises
+from radiolucent.web.demo import listen
+from radiolucent.web.server import create_app
+from radiolucent.web.sources import StoreSource
+
+
+@contextmanager
+def pages(
+    store: Store, bundles: Sequence[Bundle], *, host: str, port: int, profile: Profile | None = None
+) -> Iterator[str]:
+    """Serve the reading room in a thread; yields its address, ends with the block.
+
+    Raises
+    ------
+    SetupError
+        If the port is taken.
+    """
+    premises = Premises(
+        store=store,
+        source=StoreSource(store),
+        engines=tuple(engine_ref(bundle) for bundle in bundles),
+        limits={bundle.label: tuple(bundle.manifest.scope.limits) for bundle in bundles},
+        profile=profile or default_profile(),
+        secure_cookies=host not in ("127.0.0.1", "::1", "localhost"),
+    )
+    try:
+        sock = listen(port, host=host)
+    except OSError as error:
+        raise SetupError(f"the pages can't listen on {host}:{port}: {error.strerror}") from error
+    config = uvicorn.Config(create_app(premises), log_level="warning", access_log=False, server_header=False, ws="none")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://{host}:{sock.getsockname()[1]}/"
+    finally:
+        server.should_exit = True
+        thread.join(timeout=10)
+        sock.close()
