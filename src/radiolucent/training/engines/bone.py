@@ -81,6 +81,8 @@ SCOPE = Scope(
         "grain is left to learn from; the figures of both sources are in the table.",
         "Laterality markers, labels and splints stay in the films: windows are laid on limbs at random, with and "
         "without them, and evidence is asked for inside the outlines alone.",
+        "Plaster: films in a cast or splint aren't labelled, so it wasn't measured, but on validation films that were "
+        "looked at the evidence often runs along the bone inside the cast: take a high score there for the cast's.",
         "Site: one head per site, mixed by the network's own guess of the site, may carry how often a site is "
         "fractured in this set. The figures by site are in the table.",
     ),
