@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -265,6 +266,26 @@ def test_stopping_ends_idle_associations_at_once(tmp_path: Path) -> None:
         assert time.monotonic() - begun < 5
     assert receiver.wait_until_ended(1) == [True]
     assert listener.active_associations == 0
+
+
+def test_stopping_lets_an_object_under_way_be_finished(tmp_path: Path) -> None:
+    receiver = FolderReceiver(tmp_path / "kept")
+    data = encoded(small_object(1))
+    with listening(tmp_path, receiver) as listener, RawPeer(listener.address) as peer:
+        peer.send(data_value(store_command(small_object(1)), command=True))
+        peer.send(data_value(data[:200], command=False, last=False))
+        while not list((tmp_path / "spool").iterdir()):
+            time.sleep(0.01)
+        stopper = threading.Thread(target=listener.stop)
+        stopper.start()
+        while listener.is_listening:
+            time.sleep(0.01)
+        peer.send(data_value(data[200:], command=False))
+        assert peer.status() == 0x0000
+        assert peer.read() == (7, bytes((0, 0, 2, 0)))
+        stopper.join(20)
+    assert receiver.wait_until_ended(1) == [True]
+    assert receiver.outcomes == [Outcome.STORED]
 
 
 def test_an_address_that_is_taken_is_a_clear_error(tmp_path: Path) -> None:

@@ -182,7 +182,7 @@ class Association:
 
     def _serve(self) -> bool:
         """Take messages until the peer releases (True) or aborts (False)."""
-        while not self._stopping:
+        while self.busy or not self._stopping:
             kind, body = self._read_pdu(time.monotonic() + self._terms.idle_timeout_s)
             if kind is Pdu.ABORT:
                 return False

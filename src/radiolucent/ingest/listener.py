@@ -87,6 +87,11 @@ class Listener:
         return str(host), int(port)
 
     @property
+    def is_listening(self) -> bool:
+        """Whether new associations are taken."""
+        return self._server is not None and not self._stopping.is_set()
+
+    @property
     def active_associations(self) -> int:
         """How many associations are established now."""
         return self._admitted
