@@ -15,7 +15,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from multiprocessing.context import SpawnProcess
@@ -26,7 +26,7 @@ from typing import IO, Final
 from radiolucent import __version__, logs
 from radiolucent.engines.registry import Bundle
 from radiolucent.engines.runtime import load_engine
-from radiolucent.errors import RadiolucentError, SetupError
+from radiolucent.errors import SetupError
 from radiolucent.findings.operating_points import load_operating_points
 from radiolucent.findings.profile import Profile, default_profile, site_profile
 from radiolucent.ingest import assembly
@@ -356,10 +356,8 @@ def _survive(step: Callable[[], object]) -> None:
     """One failure (a database that is away) must not end the thread that would go on when it is back."""
     try:
         step()
-    except RadiolucentError as error:
-        LOG.error("%s", error)
-    except Exception:
-        LOG.exception("an unforeseen error; the next turn tries again")
+    except Exception as error:
+        LOG.exception("%s: the next turn tries again", type(error).__name__)
 
 
 def _workers(settings: Settings, stopping: threading.Event) -> None:
@@ -396,6 +394,4 @@ def wait_for_signal() -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    with suppress(KeyboardInterrupt):
-        while not stopping.wait(1.0):
-            pass
+    stopping.wait()

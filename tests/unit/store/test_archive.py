@@ -40,7 +40,7 @@ def test_other_content_has_another_place(archive: Archive) -> None:
 
 @given(st.text(max_size=200), st.text(max_size=200), st.text(max_size=200))
 def test_no_identifier_leads_out_of_the_archive(study: str, series: str, instance: str) -> None:
-    root = Path("/root/of/archive")
+    root = Path("/srv/store")
     place = (root / Archive(root=root).path_of(study, series, instance, DIGEST)).resolve()
     assert place.is_relative_to(root / "archive")
     assert len(place.relative_to(root).parts) == 4
