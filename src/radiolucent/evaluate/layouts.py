@@ -275,6 +275,37 @@ def _bone_fracatlas(images: Path, line: dict[str, str]) -> Row:
     )
 
 
+_NIH = {
+    "Atelectasis": "atelectasis",
+    "Cardiomegaly": "cardiomegaly",
+    "Effusion": "effusion",
+    "Infiltration": "infiltration",
+    "Mass": "mass",
+    "Nodule": "nodule",
+    "Pneumonia": "pneumonia",
+    "Pneumothorax": "pneumothorax",
+    "Consolidation": "consolidation",
+    "Edema": "oedema",
+    "Emphysema": "emphysema",
+    "Fibrosis": "fibrosis",
+    "Pleural_Thickening": "pleural-thickening",
+    "Hernia": "hernia",
+}
+
+
+def _chest_nih(images: Path, line: dict[str, str]) -> Row:
+    """Frontal films with fourteen labels mined from reports, nothing outlined."""
+    return Row(
+        path=images / line["file"],
+        labels={name: float(line[theirs]) for theirs, name in _NIH.items()},
+        outlines=(),
+        outlined=False,
+        spacing_mm=None,
+        split=line.get("split", ""),
+        group=f"patient-{line['patient']}",
+    )
+
+
 LAYOUTS: dict[str, Layout] = {
     layout.name: layout
     for layout in (
@@ -290,6 +321,7 @@ LAYOUTS: dict[str, Layout] = {
             review=_near_a_bleed,
         ),
         Layout(name="brain-mri-cheng", columns=frozenset({"file", "class", "polygon_xy"}), read=_brain_mri_cheng),
+        Layout(name="chest-nih", columns=frozenset({"file", "patient", *_NIH}), read=_chest_nih),
         Layout(
             name="bone-fracatlas",
             columns=frozenset({"file", "fractured", "site", "hardware"}),

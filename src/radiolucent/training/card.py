@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from radiolucent.engines.bundle import Bundle
@@ -15,6 +16,7 @@ def write_card(
     scope: Scope,
     *,
     validation: dict[str, Any],
+    others: Sequence[dict[str, Any]] = (),
     volumes: dict[str, Any] | None = None,
     ablation: dict[str, dict[str, Any]] | None = None,
     folds: list[dict[str, float]] | None = None,
@@ -25,6 +27,7 @@ def write_card(
     Parameters
     ----------
     validation : from `evaluate.report.evaluate` on the layout's own ``val`` split.
+    others : the same on further folders.
     volumes : from `evaluate.volumes.evaluate_volumes`, of series that were never trained on.
     ablation : ``{"with": …, "without": …}``, two fits of equal length that differ in the supervision of the evidence.
     folds : quick figures of each fold of a cross-validation.
@@ -45,10 +48,16 @@ def write_card(
         "## Splits",
         scope.splits,
         f"## Results on the validation split ({validation['n']} images in {validation['groups']} groups)",
+        f"Of `{validation['data']}`." if others else "",
         "Intervals: 95 %, bootstrap by group. Maps are compared with the outlines at the image's resolution; an empty "
         "map counts as infinitely far away. The two guesses never look at the image.",
         markdown(validation),
     ]
+    for other in others:
+        parts += [
+            f"### The same on `{other['data']}` ({other['n']} images in {other['groups']} groups)",
+            markdown(other),
+        ]
     if "confusion" in validation:
         parts += ["### Which is taken for which", _confusion(validation["confusion"])]
     if routing:

@@ -14,6 +14,7 @@ from radiolucent.engines.preprocess import prepare
 from radiolucent.errors import SetupError
 from radiolucent.evaluate.layouts import draw_outlines, folder_rows, read_pixels
 from radiolucent.imaging.geometry import Image
+from radiolucent.training.cores import CORES
 from radiolucent.training.pack import Pack, bit_type
 from radiolucent.training.recipe import EngineRecipe
 
@@ -48,6 +49,8 @@ def build_pack(recipe: EngineRecipe, folders: list[Path], report: Report | None 
         images[index] = quantise(batch[0], recipe)
         for bit, finding in enumerate(recipe.findings if row.outlines else ()):
             inside = draw_outlines(row, finding, (pixels.shape[0], pixels.shape[1]), record)
+            if recipe.outline_core:
+                inside = CORES[recipe.outline_core](batch[0, 0], inside)
             outlines[index] |= (inside >= 0.5).astype(outlines.dtype) << bit
         if recipe.augmentation.mirror > 0:
             midline[index] = symmetry_axis(batch[0, 0])

@@ -25,6 +25,7 @@ from radiolucent.training.routing import measure_routing
 from radiolucent.training.synthetic import synthetic_pack
 
 Report = Callable[[str, int, int], None]
+_UNSEEN_SEED = 97
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +72,7 @@ def train(
     Parameters
     ----------
     engine : name of a recipe.
-    data : folders in one of the layouts of `evaluate.layouts`.
+    data : folders in one of the layouts of `evaluate.layouts`; the card tells of each by itself.
     out : the bundle's folder; must not exist.
     work : checkpoints go here; None takes a folder beside `out`.
     report : called with (what, done, in all): images packed, batches fitted, images measured.
@@ -125,20 +126,29 @@ def train(
 
     def card(folder: Path) -> str:
         bundle = load_bundle(folder)
-        measured = evaluate(bundle, data[0], threads=1, report=lambda done, total: tell("measuring", done, total))
+        measured, *others = [
+            evaluate(bundle, folder, threads=1, report=lambda done, total: tell("measuring", done, total))
+            for folder in data
+        ]
         series = evaluate_volumes(bundle, plan.volumes) if plan.volumes else None
         return write_card(
             bundle,
             recipe,
             scope,
             validation=measured,
+            others=others,
             volumes=series,
             ablation=plan.ablation,
             folds=folds,
             routing=routing,
         )
 
-    rows = [row for folder in data for row in read_rows(folder) if row.split == "train" and row.outlined]
+    rows = [
+        row
+        for folder in data
+        for row in read_rows(folder)
+        if row.split == "train" and row.outlined and recipe.prior_rows.items() <= row.subgroups.items()
+    ]
     command = plan.command or default_command(engine, plan)
     return release(
         network,
@@ -149,6 +159,15 @@ def train(
         origin=Origin(command=command, seed=seed, epochs=epochs),
         out=out,
         card=card,
+        synthetic=_unseen_studies(recipe, tell) if recipe.phantom_findings else None,
+    )
+
+
+def _unseen_studies(recipe: EngineRecipe, tell: Report) -> Pack:
+    """One round of the recipe's synthetic studies, of patients that no fit draws."""
+    count = len(recipe.synthetic_findings) or len(recipe.findings) + 1
+    return synthetic_pack(
+        recipe, count, seed=_UNSEEN_SEED, report=lambda done, total: tell("drawing unseen studies", done, total)
     )
 
 

@@ -105,6 +105,7 @@ class EngineRecipe:
     measure_every : epochs between two looks at the validation rows.
     outline_core : name of a function in `training.cores` that narrows loose outlines down to what they are about.
     phantom_findings : those of `findings` that only synthetic studies teach.
+    prior_rows : subgroup → value of the rows whose outlines make the anatomical priors; empty takes all.
     umbrella : finding → the findings that it contains; synthetic studies know no umbrella, so it is made of them.
     synthetic_kind, synthetic_options : what `phantom` is asked for by ``--phantoms``; of each option one value a study.
     synthetic_findings : what the studies hold in turn; empty takes each of `findings`, then none.
@@ -125,6 +126,7 @@ class EngineRecipe:
     channels: int = 1
     outline_core: str = ""
     phantom_findings: tuple[str, ...] = ()
+    prior_rows: dict[str, str] = field(default_factory=dict)
     umbrella: dict[str, tuple[str, ...]] = field(default_factory=dict)
     sites: tuple[str, ...] = ()
     traits: tuple[str, ...] = ()

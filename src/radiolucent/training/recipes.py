@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from radiolucent.errors import SetupError
-from radiolucent.training.engines import bone, brain_mri
+from radiolucent.training.engines import bone, brain_mri, chest, head_ct
 from radiolucent.training.recipe import EngineRecipe, Scope
 
-_ENGINES = (bone, brain_mri)
+_ENGINES = (bone, brain_mri, chest, head_ct)
 RECIPES: dict[str, EngineRecipe] = {engine.RECIPE.engine: engine.RECIPE for engine in _ENGINES}
 SCOPES: dict[str, Scope] = {engine.SCOPE.engine: engine.SCOPE for engine in _ENGINES}
 

@@ -28,10 +28,16 @@ from radiolucent.training.augment import mirror_half
 from radiolucent.training.calibrate import RULE, choose_point, fit_scaling
 from radiolucent.training.draw import cover_of
 from radiolucent.training.fit import predict
-from radiolucent.training.pack import Pack
+from radiolucent.training.pack import Pack, join_packs
 from radiolucent.training.recipe import EngineRecipe, Scope
 
 _OPSET = 18
+# positive and negative validation images below which a finding isn't calibrated
+FEWEST = 5
+SCARCE_RULE = (
+    "; findings with fewer than 5 positive validation images, by their uncalibrated score: the same on training, "
+    "validation and synthetic images together, but never above 0.5"
+)
 # a network that sees nothing yet still needs a scale above 0
 _SMALLEST_SCALE = 0.1
 
@@ -55,6 +61,7 @@ def release(
     origin: Origin,
     out: Path,
     card: Callable[[Path], str],
+    synthetic: Pack | None = None,
 ) -> Path:
     """Write a bundle to `out`, whole or not at all.
 
@@ -63,6 +70,7 @@ def release(
     network : trained weights.
     pack : its ``val`` rows calibrate, set thresholds and display scales.
     rows : training rows with outlines, from which the priors are learned.
+    synthetic : studies that no fit drew, for operating points that validation can't give.
     card : called with the signed folder without its card, gives the text of ``card.md``: so that the card can quote
         what was measured on the very bundle.
 
@@ -84,12 +92,14 @@ def release(
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".release-") as name:
         folder = Path(name) / out.name
         folder.mkdir()
-        calibration, points = calibrated(network, recipe, validation)
+        everything = pack if synthetic is None else join_packs(pack, synthetic)
+        calibration, points = calibrated(network, recipe, validation, with_shown(everything, recipe))
         label = f"{recipe.engine}@{scope.version}"
+        rule = RULE + (SCARCE_RULE if len(calibration) < len(points) else "")
         _write_json(folder / "calibration.json", {"schema_version": 1, "findings": calibration})
         _write_json(
             folder / "operating_points.json",
-            {"schema_version": 1, "engine": label, "rule": RULE, "findings": points},
+            {"schema_version": 1, "engine": label, "rule": rule, "findings": points},
         )
         manifest = make_manifest(network, recipe, scope, origin, display_scales(network, recipe, validation))
         (folder / "manifest.toml").write_text(to_toml(manifest), encoding="utf-8")
@@ -140,15 +150,19 @@ def export_graph(network: EvidenceNet, recipe: EngineRecipe, path: Path) -> None
 
 
 def calibrated(
-    network: EvidenceNet, recipe: EngineRecipe, validation: Pack
+    network: EvidenceNet, recipe: EngineRecipe, validation: Pack, further: Pack | None = None
 ) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
     """Tables of ``calibration.json`` and ``operating_points.json``, by finding.
+
+    A finding with fewer than `FEWEST` positive or negative validation images isn't calibrated: it keeps its score, and
+    its operating point is chosen on `further` images (see `SCARCE_RULE`).
 
     Negatives are the validation images without the finding and, where heads are symmetric, the same images with the
     half that holds the finding replaced by the mirror image of the other half: there is nothing to find in them.
     """
     cases = with_emptied(validation)
     logits, _ = predict(network, cases, recipe.size)
+    scarce = _scarce_points(network, recipe, cases, further)
     emptied = len(cases) - len(validation)
     source = f"{len(validation)} validation images" + (
         f" and {emptied} of them with the finding mirrored away" * (emptied > 0)
@@ -156,6 +170,9 @@ def calibrated(
     calibration: dict[str, dict[str, Any]] = {}
     points: dict[str, dict[str, Any]] = {}
     for index, name in enumerate(recipe.findings):
+        if name in scarce:
+            points[name] = scarce[name]
+            continue
         known = np.isfinite(cases.labels[:, index])
         truth = cases.labels[known, index] > 0.5
         scaling = fit_scaling(logits[known, index], truth)
@@ -173,6 +190,33 @@ def calibrated(
             "n": point.n,
         }
     return calibration, points
+
+
+def is_scarce(pack: Pack, index: int) -> bool:
+    """True where a finding has too few images with or without it to be calibrated on."""
+    column = pack.labels[:, index]
+    return int((column > 0.5).sum()) < FEWEST or int((column < 0.5).sum()) < FEWEST
+
+
+def _scarce_points(
+    network: EvidenceNet, recipe: EngineRecipe, cases: Pack, further: Pack | None
+) -> dict[str, dict[str, Any]]:
+    """Operating points of findings that validation can't give one for."""
+    wanted = [index for index in range(len(recipe.findings)) if is_scarce(cases, index)]
+    if not wanted or further is None:
+        return {}
+    logits, _ = predict(network, further, recipe.size)
+    points: dict[str, dict[str, Any]] = {}
+    for index in wanted:
+        known = np.isfinite(further.labels[:, index])
+        truth = further.labels[known, index] > 0.5
+        scores = 1 / (1 + np.exp(-logits[known, index].astype(np.float64)))
+        chosen = 0.5
+        if truth.any() and not truth.all():
+            chosen = min(chosen, choose_point(scores, truth).probability)
+        # sensitivity and specificity on images that were learned from would be no figures of the engine
+        points[recipe.findings[index]] = {"probability": round(chosen, 6), "n": int(known.sum())}
+    return points
 
 
 def with_shown(pack: Pack, recipe: EngineRecipe) -> Pack:
@@ -200,7 +244,7 @@ def with_emptied(pack: Pack) -> Pack:
     part = replace(
         part,
         images=mirrored[index].numpy().astype(np.uint8),
-        labels=np.zeros_like(part.labels),
+        labels=np.where(np.isfinite(part.labels), np.float32(0), part.labels),
         outlines=np.zeros_like(part.outlines),
     )
     both: dict[str, Any] = {
@@ -260,7 +304,12 @@ def make_manifest(
         "slab_mm": scope.slab_mm,
         "licence": scope.licence,
         "findings": [
-            {"name": name, "basis": "real", "display_scale": round(scales[name], 4), "bias": network.biases[index]}
+            {
+                "name": name,
+                "basis": "phantom" if name in recipe.phantom_findings else "real",
+                "display_scale": round(scales[name], 4),
+                "bias": network.biases[index],
+            }
             for index, name in enumerate(recipe.findings)
         ],
         "input": {

@@ -15,7 +15,8 @@ from radiolucent.errors import SetupError
 from radiolucent.imaging.geometry import Image, PixelRecord
 from radiolucent.phantom import arrays
 from radiolucent.training.datasets import canvas_spec, quantise, symmetry_axis
-from radiolucent.training.pack import Pack
+from radiolucent.training.fit import SYNTHETIC
+from radiolucent.training.pack import Pack, bit_type
 from radiolucent.training.recipe import EngineRecipe
 
 # far from the seeds that demos and tests use
@@ -47,18 +48,20 @@ def synthetic_pack(
     images, outlines, labels, sources, groups = [], [], [], [], []
     for index in range(count):
         random = np.random.default_rng([seed, index])
-        wanted = [*((name,) for name in recipe.findings), ()][index % (len(recipe.findings) + 1)]
+        turns = recipe.synthetic_findings or (*((name,) for name in recipe.findings), ())
+        wanted = turns[index % len(turns)]
         options = {name: values[int(random.integers(len(values)))] for name, values in recipe.synthetic_options.items()}
         pixels, spacing_mm, masks = arrays(
             recipe.synthetic_kind, wanted, seed=FIRST_SEED + 10_000 * seed + index, **options
         )
+        masks = _known_masks(recipe, masks)
         batch, record = prepare(pixels, spacing_mm, canvas_spec(recipe))
         frames = _chosen_frames(pixels, masks, spacing_mm, random)
         for frame in frames:
             images.append(quantise(batch[frame], recipe))
             outlines.append(_bits(recipe, masks, frame, record))
             labels.append([float(name in masks and bool(masks[name][frame].any())) for name in recipe.findings])
-            sources.append(f"synthetic-{seed}-{index}-{frame}")
+            sources.append(f"{SYNTHETIC}{seed}-{index}-{frame}")
             groups.append(f"synthetic-{seed}-{index}")
         if report is not None:
             report(index + 1, count)
@@ -68,7 +71,7 @@ def synthetic_pack(
         images=np.stack(images),
         step=recipe.step,
         offset=recipe.offset,
-        outlines=np.stack(outlines),
+        outlines=np.asarray(np.stack(outlines), dtype=bit_type(len(recipe.findings))),
         outlined=np.ones(len(images), dtype=np.bool_),
         labels=np.array(labels, dtype=np.float32),
         split=np.full(len(images), "train"),
@@ -81,12 +84,22 @@ def synthetic_pack(
     )
 
 
+def _known_masks(recipe: EngineRecipe, masks: dict[str, NDArray[np.bool_]]) -> dict[str, NDArray[np.bool_]]:
+    """The masks of the recipe's findings, an umbrella's made of what it contains."""
+    known = {name: mask for name, mask in masks.items() if name in recipe.findings}
+    for name, members in recipe.umbrella.items():
+        parts = [known[member] for member in members if member in known]
+        if parts:
+            known[name] = np.logical_or.reduce(parts)
+    return known
+
+
 def _chosen_frames(
     pixels: Image, masks: dict[str, NDArray[np.bool_]], spacing_mm: tuple[float, float], random: np.random.Generator
 ) -> list[int]:
     area = np.zeros(len(pixels))
-    for mask in masks.values():
-        area += mask.sum(axis=(1, 2)) * spacing_mm[0] * spacing_mm[1]
+    if masks:
+        area += np.logical_or.reduce(list(masks.values())).sum(axis=(1, 2)) * spacing_mm[0] * spacing_mm[1]
     shown = [int(frame) for frame in np.argsort(-area)[:3] if area[frame] >= SMALLEST_MM2]
     empty = np.flatnonzero(area == 0)
     others = random.choice(empty, size=min(len(empty), max(2, len(shown))), replace=False)
@@ -95,10 +108,10 @@ def _chosen_frames(
 
 def _bits(
     recipe: EngineRecipe, masks: dict[str, NDArray[np.bool_]], frame: int, record: PixelRecord
-) -> NDArray[np.uint8]:
-    bits = np.zeros(record.target_shape, dtype=np.uint8)
+) -> NDArray[np.uint8] | NDArray[np.int32]:
+    bits = np.zeros(record.target_shape, dtype=bit_type(len(recipe.findings)))
     for bit, name in enumerate(recipe.findings):
         if name in masks:
             inside = record.apply(masks[name][frame].astype(np.float32)) >= 0.5
-            bits |= inside.astype(np.uint8) << np.uint8(bit)
+            bits |= inside.astype(bits.dtype) << bit
     return bits

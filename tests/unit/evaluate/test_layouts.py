@@ -141,3 +141,52 @@ def test_a_fractures_outline_is_its_polygon_and_else_its_box(tmp_path: Path) -> 
 def test_a_film_without_a_fracture_has_no_outline(tmp_path: Path) -> None:
     (row,) = read_rows(a_film(tmp_path, fractured="0", boxes_xywh="", polygons_xy=""))
     assert (row.labels["fracture"], row.outlines) == (0, ())
+
+
+def test_a_chest_film_has_fourteen_labels_and_no_outline(tmp_path: Path) -> None:
+    names = ["Atelectasis", "Cardiomegaly", "Effusion", "Infiltration", "Mass", "Nodule", "Pneumonia", "Pneumothorax"]
+    names += ["Consolidation", "Edema", "Emphysema", "Fibrosis", "Pleural_Thickening", "Hernia"]
+    with (tmp_path / "labels.csv").open("w", newline="", encoding="utf-8") as stream:
+        line = ["7_000.jpg", "7", "val", *("1" if name == "Edema" else "0" for name in names)]
+        csv.writer(stream).writerows([["file", "patient", "split", *names], line])
+    (row,) = read_rows(tmp_path)
+    assert {name for name, value in row.labels.items() if value} == {"oedema"}
+    assert len(row.labels) == 14
+    assert (row.outlines, row.outlined, row.group, row.split) == ((), False, "patient-7", "val")
+
+
+def a_table(folder: Path, *lines: list[object]) -> Path:
+    (folder / "images").mkdir(parents=True)
+    for line in lines[1:]:
+        Pillow.fromarray(np.zeros((100, 100), dtype=np.uint8)).save(folder / "images" / str(line[0]))
+    with (folder / "labels.csv").open("w", newline="", encoding="utf-8") as stream:
+        csv.writer(stream).writerows(lines)
+    return folder
+
+
+def test_a_slice_with_kinds_of_bleed_has_a_box_for_each_and_for_any(tmp_path: Path) -> None:
+    boxes = json.dumps([["EDH", [0.5, 0.2, 0.2, 0.1]], ["IPH", [0.5, 0.6, 0.2, 0.2]]])
+    head = ["file", "group", "split", "subtypes", "boxes_cxcywh_by_subtype"]
+    folder = a_table(tmp_path, head, ["1.png", "g", "val", "EDH+IPH", boxes], ["2.png", "g", "val", "", "[]"])
+    row, empty = read_rows(folder)
+    assert {name for name, value in row.labels.items() if value} == {
+        "epidural-haemorrhage",
+        "intraparenchymal-haemorrhage",
+        "any-haemorrhage",
+    }
+    rows, columns = np.nonzero(draw_outlines(row, "epidural-haemorrhage", (100, 100)) >= 0.5)
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (15, 24, 40, 59)
+    assert len(row.outlines) == 4
+    assert (set(empty.labels.values()), empty.outlines, empty.outlined) == ({0.0}, (), True)
+
+
+def test_a_slice_beside_a_bleed_has_no_label_and_one_further_on_none_for_the_ventricles(tmp_path: Path) -> None:
+    head = ["file", "patient", "slice", "split", "oedema_mask", "lesion_box_xyxy"]
+    lines = [[f"{index}.png", "7", index, "val", 0, "[[10, 20, 30, 50]]" if index == 5 else ""] for index in range(10)]
+    rows = read_rows(a_table(tmp_path, head, *lines))
+    assert [row.labels.get("any-haemorrhage") for row in rows] == [0, 0, 0, 0, None, 1, None, 0, 0, 0]
+    assert [row.outlined for row in rows] == [index not in (4, 6) for index in range(10)]
+    unknown = [index for index, row in enumerate(rows) if "intraventricular-haemorrhage" not in row.labels]
+    assert unknown == [2, 3, 4, 5, 6, 7, 8]
+    assert rows[5].labels["epidural-haemorrhage"] == 0
+    assert {row.group for row in rows} == {"7"}

@@ -13,8 +13,10 @@ import numpy as np
 from radiolucent.engines.manifest import InputSpec
 from radiolucent.engines.preprocess.bone import bone
 from radiolucent.engines.preprocess.brain_mri import brain_mri
+from radiolucent.engines.preprocess.chest import chest
 from radiolucent.engines.preprocess.framing import Spacing
 from radiolucent.engines.preprocess.grey import chest_xrv, grey
+from radiolucent.engines.preprocess.head_ct import head_ct
 from radiolucent.errors import InvalidBundle
 from radiolucent.imaging.geometry import Image, PixelRecord
 
@@ -23,8 +25,10 @@ Recipe = Callable[[Image, Spacing | None, InputSpec], tuple[Image, PixelRecord]]
 RECIPES: dict[str, Recipe] = {
     "bone": bone,
     "brain-mri": brain_mri,
+    "chest": chest,
     "chest-xrv": chest_xrv,
     "grey": grey,
+    "head-ct": head_ct,
 }
 
 
