@@ -72,6 +72,7 @@ def _receiving(folder: Path, associations: list[int], objects: int, rounds: int)
             for number in [count for _ in range(rounds) for count in associations]:
                 rate = _send_round(port, files, number, max(1, objects // number // len(files)))
                 rates.setdefault((way, number), []).append(rate)
+                print(f"{way}, {number} associations: {rate:.0f} objects/s", file=sys.stderr, flush=True)
             memory[way] = _peak_mib(process.pid)
         shutil.rmtree(folder / way)
     return [
