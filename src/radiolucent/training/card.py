@@ -77,13 +77,18 @@ def write_card(
         f"- `{training.command}`" if training else "",
         f"- {training.parameters} weights, {training.epochs} epochs, seed {training.seed}" if training else "",
         f"- Loss: {recipe.loss.describe()}",
-        f"- Calibration: {next(iter(bundle.calibration.findings.values())).source}" if bundle.calibration else "",
+        f"- Calibration: {_calibrated_on(bundle)}",
         f"- Operating points: {bundle.operating_points.rule}" if bundle.operating_points else "",
         f"- Speed: {validation['milliseconds_per_image']:g} ms an image for logits and evidence (median, one CPU "
         "thread, ONNX Runtime, without decoding and preparing)",
         f"- The figures: `radiolucent evaluate {recipe.engine} --data DIR --split val --json`",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _calibrated_on(bundle: Bundle) -> str:
+    entries = list(bundle.calibration.findings.values()) if bundle.calibration else []
+    return entries[0].source if entries else "none; scores are no probabilities"
 
 
 def _confusion(table: dict[str, dict[str, int]]) -> str:
