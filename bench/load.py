@@ -115,7 +115,7 @@ def _reading(folder: Path, studies: int, senders: int) -> dict[str, Any]:
             watcher = threading.Thread(target=_watch, args=(http, seen, stop))
             watcher.start()
             sent = _send_studies(port, files, senders)
-            _until_quiet(seen, len(files))
+            _until_quiet(http, seen, len(files))
             stop.set()
             watcher.join()
             family = [process.pid, *_children(process.pid)]
@@ -216,11 +216,11 @@ def _watch(http: int, seen: dict[str, float], stop: threading.Event) -> None:
             stop.wait(0.02)
 
 
-def _until_quiet(seen: dict[str, float], studies: int) -> None:
-    """Until nothing new came for 10 s, or 5 minutes have passed."""
+def _until_quiet(http: int, seen: dict[str, float], studies: int) -> None:
+    """Until every study has a result and nothing new came for 10 s, or 5 minutes have passed."""
     deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
-        if len(seen) >= studies and time.monotonic() - max(seen.values()) > 10:
+        if _ask(http, "/statistics")["CountStudies"] >= studies and time.monotonic() - max(seen.values()) > 10:
             return
         time.sleep(0.5)
 
