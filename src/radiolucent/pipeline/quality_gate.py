@@ -133,7 +133,7 @@ def _with_verdict(one: Finding, verdict: ExplanationVerdict) -> Finding:
 def _without_map(
     one: Finding, completeness: Completeness, use_case: str, table: GateTable | None
 ) -> ExplanationVerdict:
-    """An empty map is a result that may be shown; a failed one is not."""
+    """An empty map is a result that is shown with a warning; a failed one is not."""
     whole = _completeness(completeness)
     measured = CaseMeasures(
         completeness=whole, in_body=1.0, in_prior=1.0, focality=1.0, stability=1.0, deletion_drop=100.0
@@ -143,4 +143,4 @@ def _without_map(
     where = one.localisation
     if where is not None and where.status == "failed":
         return replace(verdict, checks=kept, decision="do-not-show", reasons=(where.reason,))
-    return replace(verdict, checks=kept)
+    return replace(verdict, checks=kept, decision="show-with-warning", reasons=("no focus: the score has no place",))
