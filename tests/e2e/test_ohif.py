@@ -1,0 +1,102 @@
+"""OHIF 3.13 shows results that came back from Orthanc: the map and the areas on the original, the capture in colour.
+
+Slow: the viewer renders with a software GPU. Screenshots go to the folder that RADIOLUCENT_SCREENSHOTS names.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from radiolucent.results.destinations.cstore import CStore
+from tests.e2e.ohif import FLAGS, viewer
+from tests.integration.peers import PeerMissing, start_orthanc
+from tests.integration.phantom_route import read_phantom
+
+PATIENCE_MS = 300_000
+TOP, BOTTOM, LEFT, RIGHT = 110, 560, 340, 920  # the viewport, without panels, tools and most text
+VIEWPORT = (BOTTOM - TOP) * (RIGHT - LEFT)
+THUMBNAILS = '[data-cy="study-browser-thumbnail"], [data-cy="study-browser-thumbnail-no-image"]'
+_OPEN = """([thumbnails, name]) => [...document.querySelectorAll(thumbnails)].find(
+  one => one.innerText.includes(name)).dispatchEvent(new MouseEvent('dblclick', { bubbles: true }))"""
+_SKIP_TOUR = """() => [...document.querySelectorAll('button')].filter(
+  one => one.innerText.trim() === 'Skip all').forEach(one => one.click())"""
+
+
+@contextmanager
+def opened(modality: str, folder: Path) -> Iterator[tuple[Any, list[str]]]:
+    """The page with a phantom study open, and the errors that its console shows."""
+    dist, chromium, storescu = os.environ.get("RADIOLUCENT_OHIF"), shutil.which("chromium"), shutil.which("storescu")
+    if not dist:
+        pytest.skip("needs OHIF: npm pack @ohif/app@3.13.2, unpack it, set RADIOLUCENT_OHIF to its dist folder")
+    if not chromium or not storescu:
+        pytest.skip("needs Chromium and DCMTK: run scripts/install-peers")
+    browsers = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
+    try:
+        orthanc = start_orthanc(folder)
+    except PeerMissing:
+        pytest.skip("needs Orthanc: run scripts/install-peers")
+    try:
+        with orthanc.inside():
+            study = read_phantom(modality, folder)
+            command = [storescu, "-R", "-aec", "ORTHANC", "127.0.0.1", str(orthanc.dicom_port)]
+            subprocess.run([*command, *map(str, study.sources)], check=True, timeout=120)
+            CStore(name="pacs", host="127.0.0.1", port=orthanc.dicom_port, called_ae="ORTHANC").deliver(study.package)
+            archive = f"http://127.0.0.1:{orthanc.http_port}"
+            with viewer(Path(dist), archive) as url, browsers.sync_playwright() as playwright:
+                browser = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
+                page = browser.new_page(viewport={"width": 1000, "height": 640})
+                page.set_default_timeout(PATIENCE_MS)
+                errors: list[str] = []
+                page.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
+                page.on("pageerror", lambda error: errors.append(str(error)))
+                page.goto(f"{url}/viewer?StudyInstanceUIDs={study.reading.study_instance_uid}", wait_until="commit")
+                page.wait_for_selector(THUMBNAILS)
+                page.wait_for_timeout(8_000)
+                page.evaluate(_SKIP_TOUR)
+                yield page, errors
+                browser.close()
+    finally:
+        orthanc.stop()
+
+
+def coloured(page: Any, name: str) -> int:
+    """Pixels of the viewport that aren't grey; the screenshot is kept where wanted."""
+    data = page.screenshot()
+    if folder := os.environ.get("RADIOLUCENT_SCREENSHOTS"):
+        Path(folder, f"ohif-{name}.png").write_bytes(data)
+    pixels = np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(int)[TOP:BOTTOM, LEFT:RIGHT]
+    return int((pixels.max(axis=2) - pixels.min(axis=2) > 40).sum())
+
+
+def show(page: Any, name: str) -> None:
+    page.evaluate(_OPEN, [THUMBNAILS, name])
+    page.wait_for_timeout(10_000)
+    page.evaluate(_SKIP_TOUR)  # it dims the page, and begins when it likes
+    page.wait_for_timeout(5_000)
+
+
+@pytest.mark.parametrize("modality", ["cr"])
+def test_map_areas_and_capture_are_shown_on_the_original(modality: str, tmp_path: Path) -> None:
+    with opened(modality, tmp_path) as (page, errors):
+        listed = " ".join(one.inner_text() for one in page.query_selector_all(THUMBNAILS))
+        for name in ("PMAP", "SEG", "SR", "PR", "KO", "AI overlay"):
+            assert name in listed
+        grey = coloured(page, f"{modality}-original")
+        shown = {}
+        for name in ("AI overlay", "SEG", "PMAP"):  # window and colours of a PMAP stay in its viewport (OHIF 3.13)
+            show(page, name)
+            shown[name] = coloured(page, f"{modality}-{name.lower().replace(' ', '-')}")
+        assert errors == []
+    assert grey < 500  # the labels of the viewport
+    assert all(grey + 500 < count < VIEWPORT / 4 for count in shown.values()), shown
