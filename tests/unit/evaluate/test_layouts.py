@@ -1,6 +1,7 @@
 import csv
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -155,7 +156,7 @@ def test_a_chest_film_has_fourteen_labels_and_no_outline(tmp_path: Path) -> None
     assert (row.outlines, row.outlined, row.group, row.split) == ((), False, "patient-7", "val")
 
 
-def a_table(folder: Path, *lines: list[object]) -> Path:
+def a_table(folder: Path, *lines: Sequence[object]) -> Path:
     (folder / "images").mkdir(parents=True)
     for line in lines[1:]:
         Pillow.fromarray(np.zeros((100, 100), dtype=np.uint8)).save(folder / "images" / str(line[0]))
