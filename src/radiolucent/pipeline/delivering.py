@@ -19,6 +19,7 @@ from radiolucent.store.audit import AuditTrail
 from radiolucent.store.deliveries import RESULT, WITHDRAWAL, Deliveries
 from radiolucent.store.records import DeliveryRecord
 from radiolucent.store.revisions import Readings
+from radiolucent.store.site import Site
 from radiolucent.store.unit_of_work import Store
 
 LOG: Final = logging.getLogger(__name__)
@@ -121,6 +122,11 @@ def _hand_over(dispatch: Dispatch, delivery: DeliveryRecord) -> Receipt:
         )
     with dispatch.store.read() as work:
         reading = Readings(work).find(delivery.study_instance_uid, delivery.revision)
+        stopped = bool(Site(work).setting("ai_stopped"))
+    if stopped and delivery.kind == RESULT:
+        raise RetriableDelivery(
+            "the AI has been stopped at this site: nothing is sent", destination=delivery.destination
+        )
     if reading is None:
         raise FinalDelivery("its reading is gone", destination=delivery.destination)
     load = load_withdrawal if delivery.kind == WITHDRAWAL else load_outgoing

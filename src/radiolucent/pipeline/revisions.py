@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from radiolucent.audit.events import ImageRefused, ReadingMade
+from radiolucent.audit.events import ImageRefused, ReadingMade, Withheld
 from radiolucent.engines.runtime import Engine
 from radiolucent.errors import NothingToRead, RadiolucentError
 from radiolucent.findings.reading import Reading
@@ -27,17 +27,21 @@ from radiolucent.pipeline.output import write_readings
 from radiolucent.pipeline.read_path import PathResult, read_path
 from radiolucent.pipeline.read_study import Options
 from radiolucent.pipeline.routing import Route, choose_route
+from radiolucent.rollout.phases import PHASES
 from radiolucent.store.archive import sync_tree
 from radiolucent.store.audit import AuditTrail
 from radiolucent.store.deliveries import Deliveries
 from radiolucent.store.instances import Instances
 from radiolucent.store.records import InstanceRecord, RevisionRecord
 from radiolucent.store.revisions import NewReading, Readings, Revisions
+from radiolucent.store.site import Site
 from radiolucent.store.states import REVISION_STATES, names
 from radiolucent.store.studies import Studies
-from radiolucent.store.unit_of_work import Store
+from radiolucent.store.unit_of_work import Store, Work
 
 LOG: Final = logging.getLogger(__name__)
+SEPARATOR: Final = "\\"
+"""Between the labels of several engines in a row."""
 ATTEMPTS: Final = 3
 """A study whose reading killed its worker this often isn't tried again: it would stop all others."""
 
@@ -106,7 +110,8 @@ def owe_deliveries(bench: Bench, study_instance_uid: str, number: int) -> list[t
     What earlier revisions still owe is cancelled: this one takes its place.
     """
     with bench.store.begin() as work:
-        if Readings(work).find(study_instance_uid, number) is None:
+        reading = Readings(work).find(study_instance_uid, number)
+        if reading is None:
             return []
         at = bench.clock()
         study = Studies(work).get(study_instance_uid)
@@ -118,8 +123,29 @@ def owe_deliveries(bench: Bench, study_instance_uid: str, number: int) -> list[t
             LOG.info("study %s: %d unsent deliveries of earlier revisions cancelled", study_instance_uid, cancelled)
         if study.latest_revision > number and Readings(work).find(study_instance_uid, study.latest_revision):
             return []  # a later one is read already: it alone goes out
-        owed = Deliveries(work).owe(study_instance_uid, number, route.destinations if route else (), at=at)
+        code = withheld_from_sending(work, reading.engines)
+        if code and route and route.destinations:
+            AuditTrail(work).append(
+                Withheld(
+                    at=at, study_instance_uid=study_instance_uid, audience=", ".join(route.destinations), code=code
+                )
+            )
+        owed = Deliveries(work).owe(study_instance_uid, number, route.destinations if route and not code else (), at=at)
         return [(one.id, one.attempts + 1) for one in owed if one.state == "waiting"]
+
+
+def withheld_from_sending(work: Work, engines: str) -> str:
+    """Why a result of these engines (`ReadingRecord.engines`) may not leave the gateway; empty where it may.
+
+    Code ``stopped`` while the kill switch is on, ``shadow`` while one of the engines is in shadow. An engine whose
+    phase nobody keeps (the pages, and with them the roll-out, are switched off) is not held back here.
+    """
+    site = Site(work)
+    if site.setting("ai_stopped"):
+        return "stopped"
+    phases = site.phases()
+    names = {label.strip().partition("@")[0] for label in engines.split(SEPARATOR)}
+    return "shadow" if any(phases.get(name) == PHASES[0] for name in names) else ""
 
 
 def reading_folder(revision: RevisionRecord) -> str:
@@ -175,7 +201,7 @@ def _keep(
         digest=hashlib.sha256((folder / "reading.json").read_bytes()).hexdigest(),
         urgency=min(levels, default=None),
         positives="\\".join(dict.fromkeys(finding.name for finding in reading.findings if finding.positive)),
-        engines="\\".join(dict.fromkeys(series.engine.label for series in reading.series)),
+        engines=SEPARATOR.join(dict.fromkeys(series.engine.label for series in reading.series)),
         made_at=revision.made_at,
     )
     reasons = [refusal.reason for series in reading.unread for refusal in series.refusals]

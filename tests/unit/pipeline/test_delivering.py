@@ -17,6 +17,7 @@ from radiolucent.store.deliveries import Deliveries
 from radiolucent.store.instances import Instances, NewInstance, StudyHeader
 from radiolucent.store.records import DeliveryRecord
 from radiolucent.store.revisions import NewReading, Readings, Revisions
+from radiolucent.store.site import Site
 from radiolucent.store.unit_of_work import Store, open_store
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -191,3 +192,14 @@ def test_every_kind_of_destination_can_be_made(kind: str, needs: str) -> None:
     make: Callable[..., Place] = place
     made = make(kind, **PLAIN)
     assert (made.destination.name, made.needs, made.policy.give_up_after_s) == ("x", needs, 3600)
+
+
+def test_nothing_is_sent_while_the_ai_is_stopped_and_goes_out_once_it_runs_again(store: Store, pacs: Pacs) -> None:
+    with store.begin() as work:
+        Site(work).set("ai_stopped", "a reason")
+    assert deliver(dispatch(store, pacs), 1, 1) == "waiting"
+    assert pacs.got == []
+    with store.begin() as work:
+        Site(work).set("ai_stopped", "")
+    assert deliver(dispatch(store, pacs, at=NOW + timedelta(hours=1)), 1, 2) == "delivered"
+    assert len(pacs.got) == 1
