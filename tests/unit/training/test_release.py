@@ -17,7 +17,7 @@ from radiolucent.evaluate.layouts import Row
 from radiolucent.training.pack import Pack
 from radiolucent.training.recipe import EngineRecipe
 from radiolucent.training.recipes import find_recipe, find_scope
-from radiolucent.training.release import Origin, display_scales, release, to_toml, with_emptied, with_shown
+from radiolucent.training.release import Origin, calibrated, display_scales, release, to_toml, with_emptied, with_shown
 
 ORIGIN = Origin(command="radiolucent train brain-mri", seed=3, epochs=1)
 
@@ -49,11 +49,12 @@ def rows_of(folder: Path) -> list[Row]:
 def test_a_released_bundle_verifies_and_says_what_it_is(
     a_network: EvidenceNet, small_pack: Pack, small_recipe: EngineRecipe, tmp_path: Path
 ) -> None:
+    enough = small_pack.rows(np.tile(np.arange(len(small_pack)), 6))
     out = release(
         a_network,
         small_recipe,
         find_scope("brain-mri"),
-        pack=small_pack,
+        pack=enough,
         rows=rows_of(tmp_path),
         origin=ORIGIN,
         out=tmp_path / "brain-mri",
@@ -63,7 +64,7 @@ def test_a_released_bundle_verifies_and_says_what_it_is(
     report = verify(bundle)
     assert report.twin_difference is not None
     assert report.twin_difference <= 1e-4
-    assert (out / "card.md").read_text(encoding="utf-8") == "# brain-mri@0.1.0\n"
+    assert (out / "card.md").read_text(encoding="utf-8") == f"# brain-mri@{find_scope('brain-mri').version}\n"
     assert bundle.manifest.training is not None
     assert bundle.manifest.training.seed == 3
     assert bundle.manifest.head.grid == (8, 8)
@@ -74,6 +75,15 @@ def test_a_released_bundle_verifies_and_says_what_it_is(
         bundle.calibration.findings if bundle.calibration else ()
     )
     assert not list(tmp_path.glob(".release-*"))
+
+
+def test_a_finding_with_few_validation_images_is_not_calibrated_and_never_above_a_half(
+    a_network: EvidenceNet, small_pack: Pack, small_recipe: EngineRecipe
+) -> None:
+    calibration, points = calibrated(a_network, small_recipe, small_pack.rows(small_pack.split == "val"), small_pack)
+    assert calibration == {}
+    assert set(points) == set(small_pack.findings)
+    assert all(0 < row["probability"] <= 0.5 for row in points.values())
 
 
 def test_nothing_is_overwritten(
@@ -95,17 +105,19 @@ def test_nothing_is_overwritten(
 def test_a_release_that_fails_leaves_nothing_behind(
     a_network: EvidenceNet, small_pack: Pack, small_recipe: EngineRecipe, tmp_path: Path
 ) -> None:
-    one_kind = small_pack.rows(small_pack.labels[:, 0] == 1)
-    with pytest.raises(ValueError, match="positive and negative"):
+    def no_card(folder: Path) -> str:
+        raise ValueError("nothing to say")
+
+    with pytest.raises(ValueError, match="nothing to say"):
         release(
             a_network,
             small_recipe,
             find_scope("brain-mri"),
-            pack=one_kind,
+            pack=small_pack,
             rows=rows_of(tmp_path),
             origin=ORIGIN,
             out=tmp_path / "out" / "brain-mri",
-            card=lambda folder: "",
+            card=no_card,
         )
     assert list((tmp_path / "out").iterdir()) == []
 
