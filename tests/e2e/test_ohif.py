@@ -38,7 +38,7 @@ def opened(modality: str, folder: Path) -> Iterator[tuple[Any, list[str]]]:
     """The page with a phantom study open, and the errors that its console shows."""
     dist, chromium, storescu = os.environ.get("RADIOLUCENT_OHIF"), shutil.which("chromium"), shutil.which("storescu")
     if not dist:
-        pytest.skip("needs OHIF: npm pack @ohif/app@3.13.2, unpack it, set RADIOLUCENT_OHIF to its dist folder")
+        pytest.skip("OHIF is optional: npm pack @ohif/app@3.13.2, unpack it, set RADIOLUCENT_OHIF to its dist folder")
     if not chromium or not storescu:
         pytest.skip("needs Chromium and DCMTK: run scripts/install-peers")
     browsers = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")

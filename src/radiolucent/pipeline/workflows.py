@@ -46,6 +46,7 @@ _tools: list[Tools] = []
 def queue_priority(priority: str, at: datetime) -> int:
     """Place in the queue, 1 is first: by time, plus what its class yields to the more urgent ones.
 
+    >>> from datetime import timedelta
     >>> early, late = _EPOCH + timedelta(hours=1), _EPOCH + timedelta(hours=2)
     >>> queue_priority("stat", late) < queue_priority("live", early)
     True

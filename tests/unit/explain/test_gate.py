@@ -52,6 +52,11 @@ def test_these_are_never_shown(broken: CaseMeasures, use_case: str) -> None:
     assert len(verdict.reasons) == 1
 
 
+@pytest.mark.parametrize("use_case", USE_CASES)
+def test_an_unusual_place_is_shown_with_a_warning(use_case: str) -> None:
+    assert judge_case(replace(GOOD, in_prior=0.0), use_case=use_case).decision == "show-with-warning"
+
+
 def test_the_gravest_check_decides_and_comes_first() -> None:
     verdict = judge_case(replace(GOOD, stability=0.3, in_body=0.2), use_case="second-reader")
     assert verdict.decision == "do-not-show"
@@ -132,6 +137,6 @@ def test_a_sites_table_that_contradicts_itself_is_refused(tmp_path: Path, old: s
 
 
 def test_a_sites_own_table_is_used(tmp_path: Path) -> None:
-    text = PACKAGED.read_text(encoding="utf-8").replace("gate 1.0.0", "site 7")
+    text = PACKAGED.read_text(encoding="utf-8").replace("gate 1.1.0", "site 7")
     (tmp_path / "gate.toml").write_text(text, encoding="utf-8")
     assert judge_case(GOOD, table=site_gate(tmp_path / "gate.toml")).table_version == "site 7"

@@ -111,11 +111,12 @@ def _pictures_only_torchvision() -> Iterator[None]:
     """
     before = set(sys.modules)
     try:
-        importlib.import_module("torchvision")
+        importlib.import_module("torchvision.ops.misc")  # an empty stand-in that others left has no such part
     except (ImportError, RuntimeError, OSError):
         names = [f"torchvision{part}" for part in _TORCHVISION]
         for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision" and name not in before]:
             del sys.modules[name]
+        others = {name: sys.modules[name] for name in names if name in sys.modules}
         for name in names:
             sys.modules[name] = _Empty(name)
         try:
@@ -123,6 +124,7 @@ def _pictures_only_torchvision() -> Iterator[None]:
         finally:
             for name in names:
                 del sys.modules[name]
+            sys.modules.update(others)
     else:
         yield
 
