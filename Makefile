@@ -88,11 +88,11 @@ $(VENV)/.dev: $(VENV)/.python $(PINS)
 	@$(PIP) --editable '.[test,dev]'
 	@touch $@ $(VENV)/.test $(VENV)/.core
 
-# PyTorch first and alone, so that nothing else can choose its version. pytorch-grad-cam (to compare with) without what
-# it asks for: it would bring torchvision, which it needs for pictures only.
+# PyTorch first and alone, so that nothing else can choose its version. pytorch-grad-cam (to compare with), timm and MONAI
+# without what they ask for: it would bring torchvision, which is needed for pictures only.
 $(VENV)/.torch: $(VENV)/.python $(PINS)
 	$(SAY) PyTorch, some hundred MB
 	@$(PIP) torch==2.13.0
-	@$(PIP) --editable '.[torch,explain,test]'
-	@$(PIP) --no-deps grad-cam ttach opencv-python-headless quantus cachetools torchcam
+	@$(PIP) --editable '.[torch,explain,openvino,test]'
+	@$(PIP) --no-deps grad-cam ttach opencv-python-headless quantus cachetools torchcam timm monai safetensors pyyaml
 	@touch $@ $(VENV)/.test $(VENV)/.core

@@ -33,6 +33,11 @@ class Case:
     seed: int
     change: Literal["smaller", "larger", "absent", "same"] | None = None
 
+    @property
+    def implied(self) -> frozenset[str]:
+        """What follows from the findings: a bleed of one kind is a bleed."""
+        return frozenset({"any-haemorrhage"} if any(name.endswith("haemorrhage") for name in self.findings) else ())
+
 
 # Examples chosen to be seen, not a sample: how often an engine is right stands in its card.
 CASES: tuple[Case, ...] = (
@@ -69,8 +74,7 @@ class Row:
     @property
     def right(self) -> bool:
         """True where exactly the expected findings were found, and what follows from them."""
-        implied = {"any-haemorrhage"} if any(name.endswith("haemorrhage") for name in self.case.findings) else set()
-        return set(self.found) - implied == set(self.case.findings)
+        return set(self.found) - self.case.implied == set(self.case.findings)
 
 
 def run_demo(
@@ -129,7 +133,7 @@ def _card(row: Row, result: StudyResult) -> IndexCard:
     return IndexCard(
         title=row.case.name,
         report_href=f"{row.case.name}/reading/report.html",
-        expected=tuple(finding_type(name).label for name in row.case.findings),
+        expected=tuple(finding_type(name).label for name in (*row.case.findings, *(row.case.implied & set(row.found)))),
         found=tuple(finding_type(name).label for name in row.found),
         distance_mm=row.distance_mm,
         inside=row.inside,
