@@ -46,3 +46,29 @@ def resampled_and_centred(shape: Shape, spacing_mm: Spacing, target_mm: float, a
         source_shape=(shape[0], shape[1]),
         steps=(Resize(height=height, width=width), Crop(top=top, left=left, height=size[0], width=size[1])),
     )
+
+
+def whole_film(shape: Shape, size: Shape) -> tuple[PixelRecord, tuple[slice, slice]]:
+    """Bring a whole film into an input of `size`: its longer side fills it, the film lies in the middle.
+
+    Parameters
+    ----------
+    shape : (rows, columns) of the film in pixels.
+    size : (height, width) of the input in pixels.
+
+    Returns
+    -------
+    record : the steps.
+    film : where the film lies in the input, (rows, columns); what lies beside it is padding.
+    """
+    factor = min(size[0] / shape[0], size[1] / shape[1])
+    height, width = (max(1, round(side * factor)) for side in shape)
+    top, left = (size[0] - height) // 2, (size[1] - width) // 2
+    record = PixelRecord(
+        source_shape=shape,
+        steps=(
+            Resize(height=height, width=width),
+            Crop(top=-top, left=-left, height=size[0], width=size[1]),
+        ),
+    )
+    return record, np.s_[top : top + height, left : left + width]
