@@ -11,7 +11,7 @@ import typer
 from radiolucent.cli.console import errors_to_exit, out
 
 if TYPE_CHECKING:
-    from radiolucent.app import Parts
+    from radiolucent.app.parts import Parts
 
 SettingsFile = Annotated[
     Path | None, typer.Option("--settings", "-s", help="TOML file; docs/settings.md lists what can stand in it.")
@@ -30,19 +30,21 @@ def serve(
     reason: see `radiolucent study list`. It may be killed at any time; the next start goes on from there.
     Ends with 2 where the settings don't fit, a port is taken or another gateway uses the data folder.
     """
-    from radiolucent import app, logs
+    from radiolucent import logs
+    from radiolucent.app.gateway import gateway, wait_for_signal
+    from radiolucent.app.parts import compose
     from radiolucent.settings import load_settings
 
     with errors_to_exit():
         chosen = load_settings(settings, data_folder=data_folder)
         logs.set_up(chosen.log_level, chosen.log_format)
         if check:
-            parts = app.compose(chosen)
+            parts = compose(chosen)
             parts.store.close()
             engines = ", ".join(bundle.label for bundle in parts.bundles) or "none"
             out.print(f"settings are fine: engines {engines}; routes {', '.join(one.name for one in parts.routes)}")
             return
-        with app.gateway(chosen) as running:
+        with gateway(chosen) as running:
             if running.listening:
                 out.print(f"DICOM: {running.listening}", markup=False)
             engines = ", ".join(bundle.label for bundle in running.parts.bundles) or "none"
@@ -50,7 +52,7 @@ def serve(
             with _pages(running.parts) as address:
                 if address:
                     out.print(f"pages: {address}", markup=False)
-                app.wait_for_signal()
+                wait_for_signal()
             out.print("stopping: what is in hand is finished, the rest goes on at the next start")
 
 

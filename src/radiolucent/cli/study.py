@@ -15,7 +15,7 @@ from radiolucent.cli.console import errors_to_exit, out, print_json
 from radiolucent.cli.serve import DataFolder, SettingsFile
 
 if TYPE_CHECKING:
-    from radiolucent.app import Parts
+    from radiolucent.app.parts import Parts
     from radiolucent.store.records import StudyRecord
     from radiolucent.store.studies import StudyView
     from radiolucent.store.unit_of_work import Store
@@ -144,10 +144,10 @@ def _store(settings: SettingsFile, data_folder: DataFolder) -> Iterator[Store]:
 
 @contextmanager
 def _parts(settings: SettingsFile, data_folder: DataFolder) -> Iterator[Parts]:
-    from radiolucent import app as composition
+    from radiolucent.app.parts import compose
     from radiolucent.settings import load_settings
 
-    parts = composition.compose(load_settings(settings, data_folder=data_folder))
+    parts = compose(load_settings(settings, data_folder=data_folder))
     try:
         yield parts
     finally:

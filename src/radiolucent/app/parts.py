@@ -1,0 +1,132 @@
+"""Settings become a store, engines, routes and destinations: the same in the gateway and in each worker."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from radiolucent.engines.registry import Bundle
+from radiolucent.errors import SetupError
+from radiolucent.findings.operating_points import load_operating_points
+from radiolucent.findings.profile import Profile, default_profile, site_profile
+from radiolucent.ingest import assembly
+from radiolucent.pipeline import workflows
+from radiolucent.pipeline.coordinating import Coordinator, Patience
+from radiolucent.pipeline.delivering import Place
+from radiolucent.pipeline.places import place
+from radiolucent.pipeline.read_path import choose_bundles
+from radiolucent.pipeline.read_study import Options
+from radiolucent.pipeline.routing import Route, check_routes
+from radiolucent.settings import DestinationSettings, Settings
+from radiolucent.store.archive import Archive
+from radiolucent.store.unit_of_work import Store, default_url, open_store
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What settings are made into; the same in the gateway and in each worker."""
+
+    settings: Settings
+    store: Store
+    archive: Archive
+    routes: tuple[Route, ...]
+    bundles: tuple[Bundle, ...]
+    places: Mapping[str, Place]
+    database: str
+    options: Options
+
+    @property
+    def engine_digests(self) -> dict[str, str]:
+        """Digest of each engine by name and by ``name@version``."""
+        named = {bundle.manifest.name: bundle.digest for bundle in self.bundles}
+        return named | {bundle.label: bundle.digest for bundle in self.bundles}
+
+    @property
+    def profile(self) -> Profile:
+        """What the site may use each finding for."""
+        return self.options.profile or default_profile()
+
+    def coordinator(self, queue: workflows.Queue) -> Coordinator:
+        """Of this store."""
+        patience, work = self.settings.assembly, self.settings.work
+        return Coordinator(
+            store=self.store,
+            queues=queue,
+            routes=self.routes,
+            engine_digests=self.engine_digests,
+            compare_with_priors=work.compare_with_priors,
+            patience=Patience(
+                assembly=assembly.Patience(
+                    quiet_s=patience.quiet_s,
+                    partial_quiet_s=patience.partial_quiet_s,
+                    longest_wait_s=patience.longest_wait_s,
+                ),
+                dead_after_s=work.dead_after_s,
+            ),
+        )
+
+
+def compose(settings: Settings) -> Parts:
+    """Make the parts, and say now whatever would go wrong later.
+
+    Raises
+    ------
+    SetupError
+        If a route names what isn't there, the database can't be reached, or a file of the settings is missing.
+    EngineError
+        If an engine's bundle is broken.
+    """
+    folder = settings.data_folder.resolve()
+    bundles = tuple(choose_bundles(settings.work.engines))
+    places = {one.name: _place(one) for one in settings.destinations}
+    routes = _routes(settings)
+    labels = [name for bundle in bundles for name in (bundle.manifest.name, bundle.label)]
+    check_routes(routes, engines=labels, destinations=places)
+    options = _options(settings, bundles)
+    url = settings.database_url.get_secret_value()
+    return Parts(
+        settings=settings,
+        store=open_store(url, folder),
+        archive=Archive(root=folder, watermark_bytes=settings.archive.watermark_mib << 20),
+        routes=routes,
+        bundles=bundles,
+        places=places,
+        database=workflows.system_database(url or default_url(folder), folder),
+        options=options,
+    )
+
+
+def _routes(settings: Settings) -> tuple[Route, ...]:
+    everywhere = tuple(one.name for one in settings.destinations)
+    if not settings.routes:
+        return (Route(name="everything", destinations=everywhere),)
+    return tuple(Route(**one.model_dump()) for one in settings.routes)
+
+
+def _options(settings: Settings, bundles: tuple[Bundle, ...]) -> Options:
+    work = settings.work
+    options = Options(
+        phantom_findings=work.phantom_findings,
+        operating_points=load_operating_points(work.thresholds) if work.thresholds else None,
+        profile=site_profile(work.profile) if work.profile else default_profile(),
+    )
+    for bundle in bundles:
+        options.thresholds(bundle)
+    return options
+
+
+def _place(one: DestinationSettings) -> Place:
+    return place(**one.model_dump(exclude={"token", "tls"}), token=one.token.get_secret_value(), tls=_client_tls(one))
+
+
+def _client_tls(one: DestinationSettings) -> ssl.SSLContext | None:
+    if not one.tls:
+        return None
+    try:
+        context = ssl.create_default_context(cafile=one.tls_ca)
+        if one.tls_certificate:
+            context.load_cert_chain(one.tls_certificate, one.tls_key)
+    except OSError as error:
+        raise SetupError(f"destination {one.name}: its TLS files can't be read: {error}") from error
+    return context
