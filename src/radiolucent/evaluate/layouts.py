@@ -164,6 +164,7 @@ _BLEEDS = {
     "IVH": "intraventricular-haemorrhage",
 }
 _ANY = "any-haemorrhage"
+_MIXED = "mixed-haemorrhage"
 # no spacing is known: a field of 235 mm is assumed, in which the heads of both sets are about 180 mm long
 _HEAD_CT_FIELD_MM = 235.0
 
@@ -177,15 +178,20 @@ def _head_ct_subtypes(images: Path, line: dict[str, str]) -> Row:
     path = images / line["file"]
     with Pillow.open(path) as picture:
         width, height = picture.size
+    present = {_BLEEDS[kind] for kind in line["subtypes"].split("+") if kind}
+    mixed = (_MIXED,) if len(present) > 1 else ()
     outlines = []
     for kind, (x, y, wide, high) in json.loads(line["boxes_cxcywh_by_subtype"]):
         place = _box((x - wide / 2) * width, (y - high / 2) * height, (x + wide / 2) * width, (y + high / 2) * height)
-        outlines += [(_BLEEDS[kind], place - 0.5), (_ANY, place - 0.5)]
-    present = {_BLEEDS[kind] for kind in line["subtypes"].split("+") if kind}
+        outlines += [(name, place - 0.5) for name in (_BLEEDS[kind], _ANY, *mixed)]
     millimetres = _HEAD_CT_FIELD_MM / max(width, height)
     return Row(
         path=path,
-        labels={**{name: float(name in present) for name in _BLEEDS.values()}, _ANY: float(bool(present))},
+        labels={
+            **{name: float(name in present) for name in _BLEEDS.values()},
+            _ANY: float(bool(present)),
+            _MIXED: float(bool(mixed)),
+        },
         outlines=tuple(outlines),
         outlined=True,
         spacing_mm=(millimetres, millimetres),
@@ -205,7 +211,7 @@ def _head_ct_ich(images: Path, line: dict[str, str]) -> Row:
     marked = bool(boxes) or line["oedema_mask"] == "1"
     labels = {_BLEEDS["EDH"]: 0.0, _BLEEDS["SDH"]: 0.0, inside: float(marked), _ANY: float(marked)}
     if not marked:
-        labels |= {_BLEEDS["SAH"]: 0.0, _BLEEDS["IVH"]: 0.0}
+        labels |= {_BLEEDS["SAH"]: 0.0, _BLEEDS["IVH"]: 0.0, _MIXED: 0.0}
     millimetres = _HEAD_CT_FIELD_MM / 256
     return Row(
         path=images / line["file"],
@@ -231,6 +237,7 @@ def _near_a_bleed(rows: list[Row]) -> list[Row]:
         if row.labels[_ANY] == 0 and further:
             # ventricles fill beyond the slices of the clot
             labels.pop(_BLEEDS["IVH"], None)
+            labels.pop(_MIXED, None)
         reviewed.append(
             replace(row, labels=labels, outlined=row.outlined and not beside, subgroups={"source": "series"})
         )

@@ -67,7 +67,7 @@ def build_pack(recipe: EngineRecipe, folders: list[Path], report: Report | None 
         labels=np.array([[row.labels.get(name, np.nan) for name in recipe.findings] for row in rows], dtype=np.float32),
         split=np.array([row.split for row in rows]),
         group=np.array([row.group for row in rows]),
-        source=np.array([row.path.name for row in rows]),
+        source=np.array([f"{row.path.parent.parent.name}/{row.path.name}" for row in rows]),
         midline=midline,
         traits=np.array(
             [[row.labels.get(name, np.nan) for name in (*recipe.sites, *recipe.traits)] for row in rows],

@@ -224,7 +224,7 @@ class _State:
         self.epoch, self.history = 0, []  # type: tuple[int, list[dict[str, float]]]
         self.batches = max(1, len(self.train) // recipe.batch)
         self.steps = self.batches * epochs
-        self.weights = _row_weights(self.train, recipe.balance, recipe.synthetic_share)
+        self.weights = _row_weights(self.train, recipe)
 
     def run_epoch(self, epoch: int, tell: Callable[[int], None]) -> dict[str, float]:
         # every epoch has its own generator, so that a resumed fit draws what an uninterrupted one would
@@ -345,24 +345,38 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     return stored
 
 
-def _row_weights(pack: Pack, balance: float, synthetic_share: float | None = None) -> Tensor:
-    """Rows of rare findings are drawn more often: weight = (1 / frequency of the row's rarest finding) ** balance.
+def _row_weights(pack: Pack, recipe: EngineRecipe) -> Tensor:
+    """How often each row is drawn: shares for synthetic rows and for folders first, rare findings more often in each.
 
     Where a share for synthetic rows is given, the others' weights don't depend on them.
     """
+    weights = np.zeros(len(pack))
+    for chosen, share in _parts(pack, recipe):
+        part = _rare_first(pack.rows(chosen), recipe.balance)
+        weights[chosen] = part / part.sum() * share
+    return torch.from_numpy(weights)
+
+
+def _parts(pack: Pack, recipe: EngineRecipe) -> list[tuple[NDArray[np.bool_], float]]:
+    """Rows that share one part of the draws, and that part."""
     synthetic = np.char.startswith(pack.source, SYNTHETIC)
-    if synthetic_share is not None and synthetic.any() and not synthetic.all():
-        weights = np.empty(len(pack))
-        for chosen, share in ((synthetic, synthetic_share), (~synthetic, 1 - synthetic_share)):
-            part = _row_weights(pack.rows(chosen), balance).numpy()
-            weights[chosen] = part / part.sum() * share
-        return torch.from_numpy(weights)
+    mixed = recipe.synthetic_share is not None and bool(synthetic.any()) and not bool(synthetic.all())
+    real = ~synthetic if mixed else np.ones(len(pack), dtype=np.bool_)
+    left = 1.0 - float(recipe.synthetic_share or 0) * mixed
+    folders = np.array([source.rpartition("/")[0] for source in pack.source]) if recipe.even_folders else None
+    names = [""] if folders is None else sorted(set(folders[real]))
+    parts = [(real if folders is None else real & (folders == name), left / len(names)) for name in names]
+    return [*parts, (synthetic, 1.0 - left)] if mixed else parts
+
+
+def _rare_first(pack: Pack, balance: float) -> NDArray[np.float64]:
+    """Weight = (1 / frequency of the row's rarest finding) ** balance."""
     positive = np.nan_to_num(pack.labels) > 0
     frequency = np.maximum(positive.mean(axis=0), 1.0 / max(1, len(pack)))
     negative = max(float((~positive.any(axis=1)).mean()), 1.0 / max(1, len(pack)))
     rarest = np.where(positive, frequency, np.inf).min(axis=1)
     rarest = np.where(np.isfinite(rarest), rarest, negative)
-    return torch.from_numpy((1.0 / rarest) ** balance)
+    return np.asarray((1.0 / rarest) ** balance, dtype=np.float64)
 
 
 def _schedule(step: int, steps: int, warm_up: float) -> float:

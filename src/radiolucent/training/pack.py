@@ -37,7 +37,7 @@ class Pack:
     labels : float32 ``(N, K)``; 1 present, 0 absent, NaN unknown.
     split : str ``(N,)``; ``train`` or ``val``.
     group : str ``(N,)``; images of one group (patient, block) stay on one side of every split.
-    source : str ``(N,)``; the file that the row came from, relative to its folder.
+    source : str ``(N,)``; ``FOLDER/FILE`` that the row came from; synthetic rows name no folder.
     midline : float32 ``(N,)``; column of the symmetry axis, NaN where there is none.
     traits : float32 ``(N, T)``; the recipe's sites and traits, 1, 0 or NaN.
     """

@@ -106,10 +106,12 @@ class EngineRecipe:
     outline_core : name of a function in `training.cores` that narrows loose outlines down to what they are about.
     phantom_findings : those of `findings` that only synthetic studies teach.
     prior_rows : subgroup → value of the rows whose outlines make the anatomical priors; empty takes all.
+    several : finding → the findings of which two or more make it; synthetic studies don't name it either.
     umbrella : finding → the findings that it contains; synthetic studies know no umbrella, so it is made of them.
     synthetic_kind, synthetic_options : what `phantom` is asked for by ``--phantoms``; of each option one value a study.
     synthetic_findings : what the studies hold in turn; empty takes each of `findings`, then none.
     synthetic_share : of the images drawn for training; None lets synthetic rows count as others do.
+    even_folders : True draws as many images from each folder, however many it holds.
     """
 
     engine: str
@@ -128,6 +130,7 @@ class EngineRecipe:
     phantom_findings: tuple[str, ...] = ()
     prior_rows: dict[str, str] = field(default_factory=dict)
     umbrella: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    several: dict[str, tuple[str, ...]] = field(default_factory=dict)
     sites: tuple[str, ...] = ()
     traits: tuple[str, ...] = ()
     doubtful: str = ""
@@ -137,6 +140,7 @@ class EngineRecipe:
     synthetic_options: dict[str, list[Any]] = field(default_factory=dict)
     synthetic_findings: tuple[tuple[str, ...], ...] = ()
     synthetic_share: float | None = None
+    even_folders: bool = False
     network: dict[str, Any] = field(default_factory=dict)
     augmentation: Augmentation = field(default_factory=Augmentation)
     loss: Loss = field(default_factory=Loss)

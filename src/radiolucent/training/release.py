@@ -93,7 +93,8 @@ def release(
         folder = Path(name) / out.name
         folder.mkdir()
         everything = pack if synthetic is None else join_packs(pack, synthetic)
-        calibration, points = calibrated(network, recipe, validation, with_shown(everything, recipe))
+        everything = with_shown(everything, recipe)
+        calibration, points = calibrated(network, recipe, validation, everything)
         label = f"{recipe.engine}@{scope.version}"
         rule = RULE + (SCARCE_RULE if len(calibration) < len(points) else "")
         _write_json(folder / "calibration.json", {"schema_version": 1, "findings": calibration})
@@ -101,7 +102,9 @@ def release(
             folder / "operating_points.json",
             {"schema_version": 1, "engine": label, "rule": rule, "findings": points},
         )
-        manifest = make_manifest(network, recipe, scope, origin, display_scales(network, recipe, validation))
+        manifest = make_manifest(
+            network, recipe, scope, origin, display_scales(network, recipe, validation, everything)
+        )
         (folder / "manifest.toml").write_text(to_toml(manifest), encoding="utf-8")
         np.savez_compressed(folder / "priors.npz", **learn_priors(recipe, rows))  # type: ignore[arg-type]
         export_graph(network, recipe, folder / "graph.onnx")
@@ -254,17 +257,38 @@ def with_emptied(pack: Pack) -> Pack:
     return replace(pack, **both)
 
 
-def display_scales(network: torch.nn.Module, recipe: EngineRecipe, validation: Pack) -> dict[str, float]:
-    """Finding → 99.9th percentile of its evidence over all cells of all validation images, logit units.
+def display_scales(
+    network: torch.nn.Module, recipe: EngineRecipe, validation: Pack, further: Pack | None = None
+) -> dict[str, float]:
+    """Finding → 99.9th percentile of its evidence over all cells of images with it and without it, logit units.
 
-    Most cells hold nothing, so this is well inside the range of evidence on a finding: a typical one reaches the
-    scale's end, and the floor (a share of the scale) stays near the level at which a cell is as likely as not.
+    Images with the finding and twice as many without, spread evenly over the set: then the scale of a rare finding
+    isn't that of the images that don't show it. Most cells hold nothing, so this is well inside the range of evidence
+    on a finding: a typical one reaches the scale's end, and the floor (a share of the scale) stays near the level at
+    which a cell is as likely as not.
+
+    Parameters
+    ----------
+    further : images for findings that fewer than `FEWEST` validation images show.
     """
     _, evidence = predict(network, validation, recipe.size)
-    return {
-        name: max(float(np.percentile(evidence[:, index], 99.9)), _SMALLEST_SCALE)
-        for index, name in enumerate(recipe.findings)
-    }
+    scarce = [index for index in range(len(recipe.findings)) if is_scarce(validation, index)]
+    more = predict(network, further, recipe.size)[1] if scarce and further is not None else evidence
+    scales = {}
+    for index, name in enumerate(recipe.findings):
+        pack, maps = (further, more) if index in scarce and further is not None else (validation, evidence)
+        rows = _one_in_three(pack.labels[:, index])
+        scales[name] = max(float(np.percentile(maps[rows, index], 99.9)), _SMALLEST_SCALE)
+    return scales
+
+
+def _one_in_three(labels: NDArray[np.float32]) -> NDArray[np.intp]:
+    """Rows with the finding and twice as many without, evenly spread; all rows where none has it."""
+    present, absent = np.flatnonzero(labels > 0.5), np.flatnonzero(labels < 0.5)
+    if len(present) == 0:
+        return np.arange(len(labels))
+    taken = np.linspace(0, len(absent) - 1, min(len(absent), 2 * len(present))).round().astype(np.intp)
+    return np.sort(np.concatenate([present, absent[np.unique(taken)] if len(absent) else absent]))
 
 
 def learn_priors(recipe: EngineRecipe, rows: Sequence[Row]) -> dict[str, NDArray[np.float32]]:

@@ -85,12 +85,17 @@ def synthetic_pack(
 
 
 def _known_masks(recipe: EngineRecipe, masks: dict[str, NDArray[np.bool_]]) -> dict[str, NDArray[np.bool_]]:
-    """The masks of the recipe's findings, an umbrella's made of what it contains."""
+    """The masks of the recipe's findings, those of several made of what they contain, slice by slice."""
     known = {name: mask for name, mask in masks.items() if name in recipe.findings}
     for name, members in recipe.umbrella.items():
         parts = [known[member] for member in members if member in known]
         if parts:
             known[name] = np.logical_or.reduce(parts)
+    for name, members in recipe.several.items():
+        parts = [known[member] for member in members if member in known]
+        together = np.sum([part.any(axis=(1, 2)) for part in parts], axis=0) > 1
+        if np.any(together):
+            known[name] = np.logical_or.reduce(parts) & together[:, None, None]
     return known
 
 

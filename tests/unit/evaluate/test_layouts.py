@@ -174,10 +174,11 @@ def test_a_slice_with_kinds_of_bleed_has_a_box_for_each_and_for_any(tmp_path: Pa
         "epidural-haemorrhage",
         "intraparenchymal-haemorrhage",
         "any-haemorrhage",
+        "mixed-haemorrhage",
     }
     rows, columns = np.nonzero(draw_outlines(row, "epidural-haemorrhage", (100, 100)) >= 0.5)
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (15, 24, 40, 59)
-    assert len(row.outlines) == 4
+    assert len(row.outlines) == 6
     assert (set(empty.labels.values()), empty.outlines, empty.outlined) == ({0.0}, (), True)
 
 

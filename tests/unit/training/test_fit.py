@@ -12,7 +12,7 @@ pytest.importorskip("torch", reason="needs the torch extra: make torch")
 import torch
 
 from radiolucent.errors import SetupError
-from radiolucent.training.fit import Progress, cell_cover, fit, load_checkpoint, measure, predict
+from radiolucent.training.fit import Progress, _row_weights, cell_cover, fit, load_checkpoint, measure, predict
 from radiolucent.training.pack import Pack, save_pack
 from radiolucent.training.recipe import Crops, EngineRecipe
 from radiolucent.training.recipes import find_recipe
@@ -167,3 +167,15 @@ def films(count: int) -> Pack:
         midline=np.full(count, np.nan, dtype=np.float32),
         traits=traits,
     )
+
+
+def test_small_folders_are_drawn_as_often_as_large_ones_where_asked_for(
+    small_pack: Pack, small_recipe: EngineRecipe
+) -> None:
+    source = np.array([f"small/{i}.png" if i < 3 else f"large/{i}.png" for i in range(20)] + ["synthetic-1-0-0"] * 4)
+    pack = replace(small_pack, source=source)
+    recipe = replace(small_recipe, balance=0.0, even_folders=True, synthetic_share=0.2)
+    weights = _row_weights(pack, recipe).numpy()
+    np.testing.assert_allclose([weights[:3].sum(), weights[3:20].sum(), weights[20:].sum()], [0.4, 0.4, 0.2])
+    plain = _row_weights(pack, replace(recipe, even_folders=False)).numpy()
+    np.testing.assert_allclose([plain[:3].sum(), plain[3:20].sum(), plain[20:].sum()], [0.12, 0.68, 0.2])

@@ -150,6 +150,36 @@ def test_a_scale_ends_where_one_cell_in_a_thousand_lies_above(small_pack: Pack, 
     assert scales["pituitary-tumour"] == 0.1
 
 
+class Bright(torch.nn.Module):
+    """Evidence of every finding is 100 in each cell of images that have a bright pixel, and 1 elsewhere."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        level = torch.where(images.amax(dim=(1, 2, 3)) > 0, 100.0, 1.0)
+        evidence = level[:, None, None, None].expand(len(images), 3, 8, 8)
+        return evidence.amax(dim=(2, 3)), evidence
+
+
+def test_a_scale_of_a_rare_finding_is_measured_on_images_that_show_it(
+    small_pack: Pack, small_recipe: EngineRecipe
+) -> None:
+    count = 3000
+    rare = small_pack.rows(np.zeros(count, dtype=np.intp))
+    labels = np.zeros((count, 3), dtype=np.float32)
+    labels[:2, 0] = 1
+    images = np.zeros_like(rare.images)
+    images[:2] = 255
+    rare = replace(rare, images=images, labels=labels, split=np.full(count, "val"))
+    assert display_scales(Bright(), small_recipe, rare)["glioma"] == 100
+    assert display_scales(Bright(), small_recipe, rare)["meningioma"] == 1
+    none = rare.rows(np.arange(2, 200))
+    assert display_scales(Bright(), small_recipe, none)["glioma"] == 1
+    assert display_scales(Bright(), small_recipe, none, rare)["glioma"] == 100
+
+
 def test_heads_without_a_midline_give_no_emptied_images(small_pack: Pack) -> None:
     assert len(small_pack) == len(with_emptied(small_pack))
 

@@ -32,3 +32,18 @@ def test_an_engine_without_synthetic_studies_says_so() -> None:
 def test_a_count_below_one_is_refused() -> None:
     with pytest.raises(SetupError, match="positive number"):
         synthetic_pack(SMALL, 0)
+
+
+def test_bleeds_of_several_kinds_are_mixed_where_they_lie_in_one_slice() -> None:
+    recipe = replace(
+        find_recipe("head-ct"),
+        synthetic_options={"rows": [128], "slices": [12]},
+        synthetic_findings=(("mixed-haemorrhage",), ("subdural-haemorrhage",)),
+    )
+    pack = synthetic_pack(recipe, 2, seed=2)
+    kinds = [recipe.findings.index(name) for name in recipe.several["mixed-haemorrhage"]]
+    mixed = recipe.findings.index("mixed-haemorrhage")
+    several = pack.labels[:, kinds].sum(axis=1) > 1
+    assert several.any()
+    assert (pack.labels[:, mixed] == several).all()
+    assert ((pack.outlines >> mixed & 1).any(axis=(1, 2)) == several).all()

@@ -14,7 +14,7 @@ RECIPE = EngineRecipe(
     engine="head-ct",
     title="Intracranial bleeds on head CT without contrast",
     summary="Five kinds of bleed and any bleed, per slice, with the evidence for each at 3.8 mm cells.",
-    findings=(*_KINDS, "any-haemorrhage", "acute-infarct"),
+    findings=(*_KINDS, "any-haemorrhage", "acute-infarct", "mixed-haemorrhage"),
     preprocess="head-ct",
     size=224,
     canvas=240,
@@ -26,6 +26,7 @@ RECIPE = EngineRecipe(
     phantom_findings=("acute-infarct",),
     prior_rows={"source": "subtypes"},
     umbrella={"any-haemorrhage": _KINDS},
+    several={"mixed-haemorrhage": _KINDS},
     synthetic_kind="head-ct",
     synthetic_options={"rows": [256], "slices": [20]},
     synthetic_findings=(
@@ -41,6 +42,7 @@ RECIPE = EngineRecipe(
         (),
     ),
     synthetic_share=0.2,
+    even_folders=True,
     network={
         "stem": 16,
         "widths": [24, 48, 96, 128],
