@@ -7,83 +7,73 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
+from radiolucent.audit.event import SYSTEM, Action, Event
+from radiolucent.audit.site_events import (
+    AccessDenied,
+    AccountChanged,
+    AiStopped,
+    Anchored,
+    AuditRead,
+    LoggedIn,
+    LoggedOut,
+    LoginFailed,
+    NodeAsked,
+    PhaseChanged,
+    PhaseSigned,
+    QueuedAgain,
+    SettingChanged,
+    ThresholdChanged,
+    TrainingGranted,
+    TrainingProgressed,
+)
 from radiolucent.errors import AuditError
 
-Action = Literal["C", "R", "U", "D", "E"]
-"""Create, read, update, delete, execute: AuditEvent.action of FHIR."""
-SYSTEM = "system"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Event:
-    """What every event has.
-
-    Parameters
-    ----------
-    at : when; has a time zone.
-    actor : account name, or ``system`` for what the program does by itself.
-    role : of the actor at that time.
-    address : of the peer, as the server saw it.
-    study_instance_uid : of the study that it is about, or empty.
-    """
-
-    kind: ClassVar[str] = ""
-    action: ClassVar[Action] = "E"
-
-    at: datetime
-    actor: str = SYSTEM
-    role: str = ""
-    address: str = ""
-    study_instance_uid: str = ""
-
-    def __post_init__(self) -> None:
-        if self.at.tzinfo is None:
-            raise ValueError("an event needs a time with its zone: use datetime.now(UTC)")
-
-
-@dataclass(frozen=True, kw_only=True)
-class LoggedIn(Event):
-    """Someone proved who they are."""
-
-    kind: ClassVar[str] = "login"
-    method: str = "password"
-
-
-@dataclass(frozen=True, kw_only=True)
-class LoginFailed(Event):
-    """Someone did not: `reason` is ``credentials``, ``locked``, ``inactive``, ``code`` or ``rate``."""
-
-    kind: ClassVar[str] = "login.failed"
-    reason: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class LoggedOut(Event):
-    """A session was ended by its owner."""
-
-    kind: ClassVar[str] = "logout"
-
-
-@dataclass(frozen=True, kw_only=True)
-class AccessDenied(Event):
-    """The server refused: which route, and the rule's code."""
-
-    kind: ClassVar[str] = "access.denied"
-    action: ClassVar[Action] = "R"
-    route: str
-    code: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class AccountChanged(Event):
-    """An account or one of its tokens was made or changed; `change` says what, without secrets."""
-
-    kind: ClassVar[str] = "account.changed"
-    action: ClassVar[Action] = "U"
-    account: str
-    change: str
+__all__ = [
+    "KINDS",
+    "SYSTEM",
+    "AccessDenied",
+    "AccountChanged",
+    "Action",
+    "AiStopped",
+    "Anchored",
+    "AuditRead",
+    "Commented",
+    "Delivered",
+    "DeliveryFailed",
+    "Event",
+    "FindingDecided",
+    "HeatmapSent",
+    "ImageRefused",
+    "ImagesLooked",
+    "InstanceReceived",
+    "LoggedIn",
+    "LoggedOut",
+    "LoginFailed",
+    "NodeAsked",
+    "OverlayToggled",
+    "PhaseChanged",
+    "PhaseSigned",
+    "QueuedAgain",
+    "ReadingMade",
+    "Released",
+    "SettingChanged",
+    "StudyClaimed",
+    "StudyComplete",
+    "StudyFinished",
+    "StudyUploaded",
+    "StudyViewed",
+    "ThresholdChanged",
+    "TrainingGranted",
+    "TrainingProgressed",
+    "UrgencyChanged",
+    "Withdrawn",
+    "Withheld",
+    "WorklistViewed",
+    "from_body",
+    "to_body",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -278,76 +268,11 @@ class ImagesLooked(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingProgressed(Event):
-    """A step of the onboarding: a module, a practice case, a quiz, or the gate itself opened."""
+class StudyFinished(Event):
+    """A reader is done with a study: it leaves the open worklist until something new of it arrives."""
 
-    kind: ClassVar[str] = "training.progressed"
+    kind: ClassVar[str] = "study.finished"
     action: ClassVar[Action] = "U"
-    step: str
-    detail: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingGranted(Event):
-    """An administrator let someone through the gate, with a reason."""
-
-    kind: ClassVar[str] = "training.granted"
-    action: ClassVar[Action] = "U"
-    account: str
-    reason: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class PhaseChanged(Event):
-    """An engine entered another phase at this site."""
-
-    kind: ClassVar[str] = "phase.changed"
-    action: ClassVar[Action] = "U"
-    engine: str
-    before: str
-    after: str
-    reason: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PhaseSigned(Event):
-    """One of the two roles signed that an engine may enter the next phase."""
-
-    kind: ClassVar[str] = "phase.signed"
-    action: ClassVar[Action] = "U"
-    engine: str
-    to: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class AiStopped(Event):
-    """The kill switch: no AI result is shown or sent any more, or again."""
-
-    kind: ClassVar[str] = "ai.stopped"
-    action: ClassVar[Action] = "U"
-    stopped: bool
-    reason: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class SettingChanged(Event):
-    """A setting of the site was changed."""
-
-    kind: ClassVar[str] = "setting.changed"
-    action: ClassVar[Action] = "U"
-    name: str
-    before: str
-    after: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class AuditRead(Event):
-    """The trail itself was shown, exported or verified."""
-
-    kind: ClassVar[str] = "audit.read"
-    action: ClassVar[Action] = "R"
-    what: str
-    outcome: str = ""
 
 
 def _kinds(of: type[Event]) -> dict[str, type[Event]]:
