@@ -63,6 +63,8 @@ FENCES: dict[str, tuple[str, ...]] = {
     "sqlalchemy": ("store",),
     "alembic": ("store",),
     "argon2": ("store.people",),
+    "authlib": ("web.single_sign_on",),
+    "joserfc": ("web.single_sign_on",),
     "fastapi": ("web",),
     "starlette": ("web",),
     "uvicorn": ("web", "app"),
