@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, ClassVar
 
+from radiolucent.audit import alert_events
 from radiolucent.audit.event import SYSTEM, Action, Event
 from radiolucent.audit.site_events import (
     AccessDenied,
@@ -273,6 +274,9 @@ class StudyFinished(Event):
 
     kind: ClassVar[str] = "study.finished"
     action: ClassVar[Action] = "U"
+
+
+assert alert_events  # loaded, so that `KINDS` holds its kinds
 
 
 def _kinds(of: type[Event]) -> dict[str, type[Event]]:
