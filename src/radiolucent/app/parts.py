@@ -18,7 +18,8 @@ from radiolucent.pipeline.places import place
 from radiolucent.pipeline.read_path import choose_bundles
 from radiolucent.pipeline.read_study import Options
 from radiolucent.pipeline.routing import Route, check_routes
-from radiolucent.settings import DestinationSettings, Settings
+from radiolucent.settings import Settings
+from radiolucent.settings.sections import DestinationSettings
 from radiolucent.store.archive import Archive
 from radiolucent.store.unit_of_work import Store, default_url, open_store
 

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from radiolucent.errors import SetupError
-from radiolucent.settings import PREFIX, load_settings, rows
+from radiolucent.settings import load_settings
+from radiolucent.settings.loading import PREFIX, rows
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def written(folder: Path, text: str) -> Path:
@@ -40,6 +41,18 @@ def test_the_environment_is_above_the_file_and_what_is_given_above_both(
         ("[[destinations]]\nname = 'a'\nkind = 'cstore'", "needs host, port, called_ae"),
         ("[[destinations]]\nname = 'a'\nkind = 'fax'", "destinations.0.kind"),
         ("[[destinations]]\nname='a'\nkind='folder'\nfolder='x'\n" * 2, "two destinations"),
+        ("[[pacs]]\nname='a'\nkind='dimse'\nhost='h'", "needs port, called_ae"),
+        ("[[pacs]]\nname='a'\nkind='dicomweb'", "needs url"),
+        ("[[pacs]]\nname='a'\nkind='dicomweb'\nurl='u'\n" * 2, "two PACS"),
+        ("[[pacs]]\nname='a'\nkind='dicomweb'\nurl='u'\nwatch_body_parts=['HEAD']", "needs watch_modalities"),
+        (
+            "[listener]\nenabled=false\n[[pacs]]\nname='a'\nkind='dimse'\nhost='h'\nport=1\ncalled_ae='P'\nfetch_by='move'",
+            "needs the listener",
+        ),
+        ("[[watched_folders]]\nname='a'\nfolder='x'\n" * 2, "two watched folders"),
+        ("[worklist]\nhost='ris'", "needs called_ae"),
+        ("[reconcile]\nat='25:00'", "reconcile.at"),
+        ("[[assembly.expected_series]]\nmodality='CT'\ndescriptions=[]", "assembly.expected_series"),
         ("not toml at all", "no valid TOML"),
     ],
     ids=str,

@@ -1,0 +1,74 @@
+"""Everything that a site may set for ``radiolucent serve``: the sections together, and what must fit between them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr, model_validator
+
+from radiolucent.settings.sections import (
+    ArchiveSettings,
+    AssemblySettings,
+    DestinationSettings,
+    ListenerSettings,
+    RouteSettings,
+    Section,
+    WebSettings,
+    WorkSettings,
+)
+from radiolucent.settings.ways import (
+    PacsSettings,
+    PriorSettings,
+    ReconcileSettings,
+    StowSettings,
+    WatchedFolderSettings,
+    WorklistSettings,
+)
+
+
+class Settings(Section):
+    """Everything that ``radiolucent serve`` can be told."""
+
+    data_folder: Path = Field(
+        default=Path("radiolucent-data"), description="Images, results and (SQLite) the database."
+    )
+    database_url: SecretStr = Field(
+        default=SecretStr(""), description="postgresql://USER:PASSWORD@HOST/NAME; empty: SQLite in the data folder."
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="What is logged.")
+    log_format: Literal["text", "json"] = Field(default="text", description="One line of text or of JSON an event.")
+    listener: ListenerSettings = Field(default=ListenerSettings(), description="The DICOM listener.")
+    archive: ArchiveSettings = Field(default=ArchiveSettings(), description="Received images on disk.")
+    assembly: AssemblySettings = Field(default=AssemblySettings(), description="When a study counts as complete.")
+    work: WorkSettings = Field(default=WorkSettings(), description="Workers and engines.")
+    web: WebSettings = Field(default=WebSettings(), description="The web pages.")
+    stow: StowSettings = Field(default=StowSettings(), description="STOW-RS on the web server.")
+    watched_folders: tuple[WatchedFolderSettings, ...] = Field(default=(), description="Folders to take files from.")
+    pacs: tuple[PacsSettings, ...] = Field(default=(), description="PACS that are asked and fetched from.")
+    priors: PriorSettings = Field(default=PriorSettings(), description="Earlier studies of the patient.")
+    worklist: WorklistSettings = Field(default=WorklistSettings(), description="The RIS's modality worklist.")
+    reconcile: ReconcileSettings = Field(default=ReconcileSettings(), description="The daily comparison.")
+    destinations: tuple[DestinationSettings, ...] = Field(default=(), description="Places that results go to.")
+    routes: tuple[RouteSettings, ...] = Field(
+        default=(), description="Rules; without one, all engines read everything and results go to every destination."
+    )
+
+    @model_validator(mode="after")
+    def _names_are_told_apart(self) -> Settings:
+        for what, ones in (
+            ("destinations are", self.destinations),
+            ("PACS are", self.pacs),
+            ("watched folders are", self.watched_folders),
+        ):
+            names = [one.name for one in ones]
+            twice = sorted({name for name in names if names.count(name) > 1})
+            if twice:
+                raise ValueError(f"two {what} named {twice[0]!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _what_is_moved_can_come_in(self) -> Settings:
+        if not self.listener.enabled and any(one.kind == "dimse" and one.fetch_by == "move" for one in self.pacs):
+            raise ValueError("fetch_by = 'move' needs the listener")
+        return self
