@@ -56,10 +56,9 @@ def gateway(settings: Settings) -> Iterator[Gateway]:
     Raises
     ------
     SetupError
-        If the settings don't fit, the port is taken, or another gateway uses the data folder.
+        If the settings don't fit, the port is taken, or another gateway uses the data folder or the database.
     """
-    with _alone(settings.data_folder):
-        parts = compose(settings)
+    with _alone(settings.data_folder), _composed(settings) as parts:
         left, open_ones = start_receiving(parts.store, parts.archive, at=_now())
         if left or open_ones:
             LOG.warning("after an earlier process: %d half-received files removed, %d associations", left, open_ones)
@@ -91,7 +90,6 @@ def gateway(settings: Settings) -> Iterator[Gateway]:
                 for thread in threads:
                     thread.join()
         queue.close()
-        parts.store.close()
 
 
 def wait_for_signal() -> None:
@@ -120,6 +118,15 @@ def _alone(folder: Path) -> Iterator[None]:
         except OSError:
             raise SetupError(f"another gateway uses {folder}: stop it, or name another data folder") from None
         yield
+
+
+@contextmanager
+def _composed(settings: Settings) -> Iterator[Parts]:
+    """The parts, with the database held for this gateway alone."""
+    parts = compose(settings)
+    with parts.store.alone():
+        yield parts
+    parts.store.close()
 
 
 @contextmanager

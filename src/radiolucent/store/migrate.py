@@ -25,7 +25,7 @@ def migrate(engine: Engine) -> None:
         If a newer version of this program made the tables.
     """
     assert catalogue.MODULES
-    with engine.begin() as connection:
+    with engine.begin() as connection:  # a writer like any other: of two that start at once, the second finds it done
         present = _present(connection)
         if present != LATEST:
             _upgrade(connection, present)

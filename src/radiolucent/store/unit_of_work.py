@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,12 @@ from radiolucent.errors import SetupError
 from radiolucent.store.migrate import migrate
 
 BUSY_TIMEOUT_S = 30
+STUCK_TIMEOUT_S = 120
+"""A transaction in which nothing happens for so long (its machine hangs, the line is cut) is ended by PostgreSQL."""
+WRITER_LOCK = 0x52414449
+"""Number of the advisory lock that whoever writes to PostgreSQL holds."""
+GATEWAY_LOCK = WRITER_LOCK + 1
+"""And of the one that a gateway holds for as long as it runs."""
 _READ = "radiolucent_read"
 
 
@@ -41,6 +47,8 @@ class Store:
         self.folder = folder
         self._engine = engine
         self._reader = engine.execution_options(**{_READ: True})
+        if engine.dialect.name == "postgresql":  # all queries of one transaction see the same moment, as on SQLite
+            self._reader = self._reader.execution_options(isolation_level="REPEATABLE READ")
         # SQLite has one writer; a fair queue in the process spares its threads the busy loop
         self._one_writer = threading.Lock() if engine.dialect.name == "sqlite" else nullcontext()
 
@@ -53,6 +61,7 @@ class Store:
     def begin(self) -> Iterator[Work]:
         """A transaction that may write: committed, and on disk, where the block ends; rolled back where it raises."""
         with self._one_writer, Session(self._engine, expire_on_commit=False) as session, session.begin():
+            session.connection()  # begun now, not at the first query: what comes before it is this writer's turn too
             yield Work(session=session)
 
     @contextmanager
@@ -60,6 +69,29 @@ class Store:
         """A transaction that only reads: it waits for no writer, and whatever it changed is rolled back."""
         with Session(self._reader, expire_on_commit=False) as session:
             yield Work(session=session)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold a PostgreSQL database for one gateway; with SQLite the data folder's own lock does that.
+
+        The lock ends with its connection, however that ends.
+
+        Raises
+        ------
+        SetupError
+            If another gateway holds it: with a data folder of its own it would look for images that aren't there.
+        """
+        if self._engine.dialect.name != "postgresql":
+            yield
+            return
+        with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT", **{_READ: True}) as connection:
+            if not connection.exec_driver_sql(f"SELECT pg_try_advisory_lock({GATEWAY_LOCK})").scalar():
+                raise SetupError(f"another gateway uses the database {self.url}: stop it, or name another database")
+            try:
+                yield
+            finally:
+                with suppress(OperationalError):  # the server is gone, and the lock with it
+                    connection.exec_driver_sql(f"SELECT pg_advisory_unlock({GATEWAY_LOCK})")
 
     def close(self) -> None:
         """Give the connections back."""
@@ -98,7 +130,11 @@ def _engine(url: str) -> Engine:
         address = make_url(url)
         if address.get_backend_name() == "postgresql":
             address = address.set(drivername="postgresql+psycopg")
-            return create_engine(address, pool_size=20, max_overflow=40, pool_pre_ping=True)
+            engine = create_engine(
+                address, connect_args={"options": _OPTIONS}, pool_size=20, max_overflow=40, pool_pre_ping=True
+            )
+            event.listen(engine, "begin", _begin_postgresql)
+            return engine
         if address.get_backend_name() == "sqlite":
             engine = create_engine(
                 address, connect_args={"timeout": BUSY_TIMEOUT_S}, pool_size=20, max_overflow=240, pool_timeout=60
@@ -123,6 +159,18 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+_OPTIONS = f"-c lock_timeout={BUSY_TIMEOUT_S}s -c idle_in_transaction_session_timeout={STUCK_TIMEOUT_S}s"
+
+
+def _begin_postgresql(connection: Connection) -> None:
+    """One writer at a time, as on SQLite: what a transaction has read stays true until it has written.
+
+    The audit chain has one end, so that writers would wait for each other anyway; so they wait before they read.
+    """
+    if not connection.get_execution_options().get(_READ, False):
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITER_LOCK})")
 
 
 def _begin_sqlite(connection: Connection) -> None:

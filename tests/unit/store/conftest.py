@@ -1,22 +1,46 @@
-"""Stores with studies in them, for the tests of the repositories."""
+"""Stores with studies in them, for the tests of the repositories: each runs on SQLite and on PostgreSQL."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from radiolucent.store.instances import Associations, Instances, NewInstance, StudyHeader
 from radiolucent.store.records import InstanceRecord
+from radiolucent.store.tables import Base
 from radiolucent.store.unit_of_work import Store, open_store
+from tests.integration.postgres import PostgresMissing, postgres
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 Receive = Callable[..., InstanceRecord]
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return open_store("", tmp_path / "data")
+@pytest.fixture(scope="session")
+def _postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """One database for all tests: to empty its tables is quicker than to make them."""
+    try:
+        with postgres() as cluster:
+            store = open_store(cluster.database("store"), tmp_path_factory.mktemp("postgresql"))
+            yield store
+            store.close()
+    except PostgresMissing:
+        pytest.skip("needs PostgreSQL: run scripts/install-peers")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    if request.param == "sqlite":
+        made = open_store("", tmp_path / "data")
+        yield made
+        made.close()
+        return
+    kept: Store = request.getfixturevalue("_postgresql")
+    names = ", ".join(table.name for table in Base.metadata.sorted_tables)
+    with kept.begin() as work:
+        work.session.execute(text(f"truncate {names} restart identity cascade"))
+    yield kept
 
 
 @pytest.fixture

@@ -24,11 +24,6 @@ def ids(store: Store) -> list[str]:
         return sorted(work.session.scalars(select(AssociationRow.association_id)))
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return open_store("", tmp_path / "data")
-
-
 def test_what_a_transaction_wrote_is_there_after_it(store: Store) -> None:
     with store.begin() as work:
         work.session.add(association(1))
@@ -56,14 +51,48 @@ def test_what_was_kept_is_there_for_the_next_process(tmp_path: Path) -> None:
     assert ids(open_store("", tmp_path)) == ["1"]
 
 
-def test_a_commit_on_sqlite_is_on_disk_and_readers_wait_for_nobody(store: Store) -> None:
+def test_readers_wait_for_nobody(store: Store) -> None:
+    with store.begin() as work:
+        work.session.add(association(1))
+        work.session.flush()
+        assert ids(store) == []
+
+
+def test_a_reader_sees_one_moment_whatever_is_written_meanwhile(store: Store) -> None:
+    with store.read() as work:
+        assert list(work.session.scalars(select(AssociationRow.association_id))) == []
+        with store.begin() as other:
+            other.session.add(association(1))
+        assert list(work.session.scalars(select(AssociationRow.association_id))) == []
+    assert ids(store) == ["1"]
+
+
+def test_what_a_writer_has_read_stays_true_until_it_has_written(store: Store) -> None:
+    begun, written = threading.Event(), threading.Event()
+
+    def second() -> None:
+        begun.set()
+        with store.begin() as work:
+            work.session.add(association(2))
+            work.session.flush()
+            written.set()
+
+    with store.begin() as work:
+        thread = threading.Thread(target=second)
+        thread.start()
+        assert begun.wait(10)
+        assert not written.wait(0.2)
+        assert list(work.session.scalars(select(AssociationRow.association_id))) == []
+    thread.join()
+    assert ids(store) == ["2"]
+
+
+def test_a_commit_on_sqlite_is_on_disk(tmp_path: Path) -> None:
+    store = open_store("", tmp_path)
     with store.begin() as work:
         pragma = {
             name: work.session.execute(text(f"PRAGMA {name}")).scalar() for name in ("journal_mode", "synchronous")
         }
-        work.session.add(association(1))
-        work.session.flush()
-        assert ids(store) == []
     assert pragma == {"journal_mode": "wal", "synchronous": 2}
 
 
@@ -103,6 +132,21 @@ def test_many_threads_write_and_nothing_is_lost(store: Store) -> None:
         thread.join()
     with store.read() as work:
         assert work.session.get_one(WorkerRow, "one").pid == 80
+
+
+def test_a_database_is_one_gateways_alone(store: Store, tmp_path: Path) -> None:
+    if store.url.startswith("sqlite"):
+        with store.alone(), store.alone():  # the lock of the data folder stands before it
+            return
+    other = open_store(store.url.replace("***", ""), tmp_path)
+    with store.alone():
+        with pytest.raises(SetupError, match="another gateway"), other.alone():
+            raise AssertionError("two gateways")
+        with other.begin() as work:  # its workers write nevertheless
+            work.session.add(association(1))
+    with other.alone():
+        assert ids(store) == ["1"]
+    other.close()
 
 
 @pytest.mark.parametrize("url", ["no address", "mysql://somewhere/x", "oracle://somewhere/x", "nothing://x"])
