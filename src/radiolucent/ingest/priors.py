@@ -8,13 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from radiolucent.imaging.terms import BODY_PART, BODY_PARTS
+from radiolucent.imaging.kinds import body_part_name, body_parts_meet, modalities_like
 from radiolucent.ingest.pacs import Fetched, Pacs, StudyMatch, StudyQuery
 from radiolucent.ingest.receiving import Receiver, Way
 
 LOG: Final = logging.getLogger(__name__)
-_ALIKE: Final = (frozenset({"CR", "DX", "DR", "RG"}),)
-"""Modalities whose images can be compared with each other; every other only with itself."""
 _LOOKED_INTO: Final = 10
 """Of how many of the latest studies the series are asked for."""
 
@@ -33,18 +31,6 @@ class PriorTerms:
     oldest_days: int = 5 * 365
 
 
-def body_part_name(words: str) -> str:
-    """Our word for a body part as a header names it, or empty where it isn't known.
-
-    >>> body_part_name("BRAIN") == body_part_name("brain") != ""
-    True
-    >>> body_part_name("FOO")
-    ''
-    """
-    term = words.upper().replace(" ", "")
-    return next((part.name for part in BODY_PARTS if term in part.terms or term == part.name.upper()), "")
-
-
 def comparable(current: StudyMatch, earlier: StudyMatch) -> bool:
     """Whether an earlier study may show the same as the current one: patient, modality, body part, and not later.
 
@@ -58,7 +44,7 @@ def comparable(current: StudyMatch, earlier: StudyMatch) -> bool:
         return False
     if (earlier.study_date, earlier.study_time) >= (current.study_date, current.study_time or "9"):
         return False
-    return _modalities_meet(current, earlier) and _parts_meet(current, earlier)
+    return _modalities_meet(current, earlier) and body_parts_meet(current.body_parts, earlier.body_parts)
 
 
 def choose(current: StudyMatch, earlier: Sequence[StudyMatch], terms: PriorTerms) -> tuple[StudyMatch, ...]:
@@ -148,30 +134,7 @@ def _with_body_parts(pacs: Pacs, study: StudyMatch) -> StudyMatch:
 
 def _modalities_meet(current: StudyMatch, earlier: StudyMatch) -> bool:
     """Whether they share a kind; a PACS that doesn't say the earlier one's is asked for its series."""
-    if not earlier.modalities:
-        return True
-    wanted = set(current.modalities)
-    for group in _ALIKE:
-        if wanted & group:
-            wanted |= group
-    return bool(wanted & set(earlier.modalities))
-
-
-def _parts_meet(current: StudyMatch, earlier: StudyMatch) -> bool:
-    ours = {body_part_name(part) for part in current.body_parts} - {""}
-    theirs = {body_part_name(part) for part in earlier.body_parts} - {""}
-    if not ours or not theirs:
-        return True
-    return bool(_widened(ours) & theirs or _widened(theirs) & ours)
-
-
-def _widened(names: set[str]) -> set[str]:
-    """The names and what each lies within."""
-    found = set(names)
-    for name in names:
-        while name := BODY_PART[name].within:
-            found.add(name)
-    return found
+    return not earlier.modalities or bool(modalities_like(current.modalities) & set(earlier.modalities))
 
 
 def _days_before(date: str, days: int) -> str:

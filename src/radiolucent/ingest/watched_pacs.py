@@ -13,8 +13,8 @@ from datetime import date, timedelta
 from typing import Final
 
 from radiolucent.errors import QueryFailed
+from radiolucent.imaging.kinds import body_part_name
 from radiolucent.ingest.pacs import Pacs, StudyMatch, StudyQuery
-from radiolucent.ingest.priors import body_part_name
 from radiolucent.ingest.receiving import Receiver, Way
 
 LOG: Final = logging.getLogger(__name__)

@@ -18,16 +18,24 @@ from radiolucent.imaging.archive import file_source
 from radiolucent.imaging.header import text, value
 from radiolucent.imaging.instance import read_instance
 from radiolucent.ingest.receiving import Outcome, ReceivedInstance, Way
+from radiolucent.ingest.sameness import same_object
 from radiolucent.store.archive import Archive
 from radiolucent.store.audit import AuditTrail
 from radiolucent.store.instances import Associations, Instances, NewInstance, StudyHeader
-from radiolucent.store.records import TurnedAwayRecord
+from radiolucent.store.records import InstanceRecord, TurnedAwayRecord
+from radiolucent.store.studies import Studies
 from radiolucent.store.unit_of_work import Store
+from radiolucent.store.ways import Fetches, FetchRecord
 
 LOG: Final = logging.getLogger(__name__)
 _URGENT: Final = ("STAT", "HIGH", "URGENT", "A", "S")
 """Requested Procedure Priority (0040,1003; PS3.3 C.4.12) and Study Priority ID (0032,000C, retired); HL7 codes too."""
-_OLD_WAYS: Final = (Way.PRIOR,)
+PRIOR: Final = Way.PRIOR.value
+BACKFILL: Final = "backfill"
+WATCHED: Final = Way.WATCHED_PACS.value
+YIELDING: Final = (PRIOR, BACKFILL)
+"""Purposes of a fetch (`store.ways.Fetches`) whose studies yield to all others."""
+_SOURCES: Final = {PRIOR: PRIOR, BACKFILL: WATCHED, WATCHED: WATCHED}
 
 
 def _now() -> datetime:
@@ -81,7 +89,8 @@ class StoreReceiver:
         self._on_change()
 
     def _keep(self, instance: ReceivedInstance) -> Outcome:
-        header = self._header_if_new(instance)
+        purpose = self._purpose_if_new(instance)
+        header = self._header_if_new(instance, purpose)
         place = self._archive.path_of(
             instance.study_instance_uid, instance.series_instance_uid, instance.sop_instance_uid, instance.digest
         )
@@ -94,7 +103,7 @@ class StoreReceiver:
             digest=instance.digest,
             path=place,
             size_bytes=instance.size_bytes,
-            source_kind=instance.way.value,
+            source_kind=_SOURCES.get(purpose.purpose, instance.way.value) if purpose else instance.way.value,
             association_id=instance.association_id,
             calling_ae=instance.calling_ae[:32],
         )
@@ -102,6 +111,8 @@ class StoreReceiver:
             known = Instances(work).used(instance.sop_instance_uid)
         if known is not None and known.digest == instance.digest:
             return Outcome.DUPLICATE  # its file and row are safe already
+        if known is not None and self._is_the_same(known, instance):
+            return Outcome.DUPLICATE
         self._archive.keep(instance.path, place)
         with self._store.begin() as work:
             at = self._clock()
@@ -118,6 +129,8 @@ class StoreReceiver:
             else:
                 Associations(work).opened(instance.association_id, calling_ae=instance.calling_ae, at=at)
                 Instances(work).add(new, header, at=at)
+                if purpose and purpose.instances:
+                    Studies(work).expect(new.study_instance_uid, purpose.instances)
                 outcome = Outcome.STORED
             AuditTrail(work).append(
                 InstanceReceived(
@@ -133,12 +146,29 @@ class StoreReceiver:
             self._known.add(f"{new.study_instance_uid} {new.series_instance_uid}")
         return outcome
 
-    def _header_if_new(self, instance: ReceivedInstance) -> StudyHeader:
-        """What the object says of study and series; not read again for the next ones of the same series."""
+    def _is_known(self, instance: ReceivedInstance) -> bool:
         with self._lock:
-            if f"{instance.study_instance_uid} {instance.series_instance_uid}" in self._known:
-                return StudyHeader()
-        return study_header(instance.path, instance.way, today=self._clock(), old=self._old)
+            return f"{instance.study_instance_uid} {instance.series_instance_uid}" in self._known
+
+    def _purpose_if_new(self, instance: ReceivedInstance) -> FetchRecord | None:
+        """What a study is being fetched for; what comes by C-MOVE comes like everything else to the listener."""
+        if self._is_known(instance):
+            return None
+        with self._store.read() as work:
+            found = Fetches(work).of_study(instance.study_instance_uid)
+        return next((one for one in found if one.state == "fetching"), None)
+
+    def _header_if_new(self, instance: ReceivedInstance, purpose: FetchRecord | None) -> StudyHeader:
+        """What the object says of study and series; not read again for the next ones of the same series."""
+        if self._is_known(instance):
+            return StudyHeader()
+        yields = instance.way is Way.PRIOR or (purpose is not None and purpose.purpose in YIELDING)
+        return study_header(instance.path, yields=yields, today=self._clock(), old=self._old)
+
+    def _is_the_same(self, known: InstanceRecord, instance: ReceivedInstance) -> bool:
+        """Whether it differs from the one that is kept in its encoding alone; unknown where that one was removed."""
+        there = self._archive.root / known.path
+        return known.removed_at is None and there.is_file() and same_object(there, instance.path)
 
     def _turn_away(self, instance: ReceivedInstance, outcome: Outcome, reason: str) -> None:
         LOG.warning("an object was turned away: %s", reason)
@@ -155,8 +185,12 @@ class StoreReceiver:
             Instances(work).turn_away(away)
 
 
-def study_header(path: Path, way: Way, *, today: datetime, old: timedelta) -> StudyHeader:
+def study_header(path: Path, *, yields: bool, today: datetime, old: timedelta) -> StudyHeader:
     """What one object says of its study and series.
+
+    Parameters
+    ----------
+    yields : its study was fetched for later; see `priority`.
 
     Raises
     ------
@@ -175,19 +209,24 @@ def study_header(path: Path, way: Way, *, today: datetime, old: timedelta) -> St
         body_part=text(header, "BodyPartExamined"),
         series_description=text(header, "SeriesDescription"),
         series_number=text(header, "SeriesNumber"),
-        priority=priority(header, way, today=today, old=old),
+        priority=priority(header, yields=yields, today=today, old=old),
     )
 
 
-def priority(header: Dataset, way: Way, *, today: datetime, old: timedelta) -> str:
-    """``stat`` where the header says so, ``backfill`` for priors and studies older than `old`, else ``live``."""
+def priority(header: Dataset, *, yields: bool, today: datetime, old: timedelta) -> str:
+    """``backfill`` for priors, ``stat`` where the header says so, ``backfill`` if older than `old`, else ``live``.
+
+    Parameters
+    ----------
+    yields : it was fetched as a prior, or from a PACS whose studies yield to all others.
+    """
+    if yields:
+        return "backfill"
     asked = [text(header, "RequestedProcedurePriority"), text(header, "StudyPriorityID")]
     for item in value(header, "RequestAttributesSequence") or ():
         asked.append(text(item, "RequestedProcedurePriority"))
     if any(word.upper() in _URGENT for word in asked):
         return "stat"
-    if way in _OLD_WAYS:
-        return "backfill"
     date = text(header, "StudyDate")
     try:
         taken = datetime.strptime(date, "%Y%m%d").replace(tzinfo=UTC)

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from radiolucent.store import audit_tables, facts_tables, people_tables, room_tables, study_tables
+from radiolucent.store import audit_tables, facts_tables, people_tables, room_tables, study_tables, way_tables
 
-MODULES = (study_tables, audit_tables, facts_tables, people_tables, room_tables)
+MODULES = (study_tables, audit_tables, facts_tables, people_tables, room_tables, way_tables)

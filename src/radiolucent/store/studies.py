@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import func, or_, select
 
 from radiolucent.errors import NoSuchStudy
+from radiolucent.imaging.kinds import body_parts_meet, modalities_like
 from radiolucent.store.records import (
     DeliveryRecord,
     InstanceRecord,
@@ -30,6 +31,9 @@ from radiolucent.store.study_tables import (
     StudyRow,
 )
 from radiolucent.store.unit_of_work import Work
+
+_LOOKED_INTO = 20
+"""How many of the patient's latest studies are looked at for one that can be compared."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,25 +200,31 @@ class Studies:
         return tuple(self._progress(row) for row in self._session.scalars(wanted))
 
     def prior_of(self, study: StudyRecord) -> StudyRecord | None:
-        """The patient's latest other study with a common modality that isn't later and has its images, or None."""
+        """The patient's latest comparable other study that isn't later and has its images, or None.
+
+        Comparable is what `imaging.kinds` calls so: modalities that are alike, and body parts that don't exclude it.
+        """
         if not study.patient_id or not study.study_date:
             return None
         there = select(InstanceRow.id).where(
             InstanceRow.study_instance_uid == StudyRow.study_instance_uid, InstanceRow.removed_at.is_(None)
         )
+        alike = modalities_like(study.modalities.split("\\")) or {""}
         wanted = select(StudyRow).where(
             StudyRow.patient_id == study.patient_id,
             StudyRow.study_instance_uid != study.study_instance_uid,
             StudyRow.study_date != "",
             StudyRow.study_date <= study.study_date,
-            or_(*[StudyRow.modalities.contains(word, autoescape=True) for word in study.modalities.split("\\")]),
+            or_(*[StudyRow.modalities.contains(word, autoescape=True) for word in sorted(alike)]),
             there.exists(),
         )
-        row = self._session.scalars(
+        rows = self._session.scalars(
             wanted.order_by(StudyRow.study_date.desc(), StudyRow.study_time.desc(), StudyRow.study_instance_uid).limit(
-                1
+                _LOOKED_INTO
             )
-        ).one_or_none()
+        )
+        parts = study.body_parts.split("\\")
+        row = next((one for one in rows if body_parts_meet(parts, one.body_parts.split("\\"))), None)
         return record(StudyRecord, row) if row else None
 
     def set_state(self, study_instance_uid: str, state: str, *, reason: str = "") -> None:

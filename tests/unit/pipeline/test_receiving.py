@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
+from pydicom.uid import RLELossless
 
 from radiolucent.audit.events import InstanceReceived
 from radiolucent.ingest.receiving import Outcome, ReceivedInstance, Way, identify
@@ -18,6 +19,7 @@ from radiolucent.store.audit import AuditTrail, Filter
 from radiolucent.store.instances import Instances
 from radiolucent.store.studies import Studies
 from radiolucent.store.unit_of_work import Store, open_store
+from radiolucent.store.ways import Fetches
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 Offer = Callable[..., ReceivedInstance]
@@ -146,21 +148,83 @@ def test_after_a_crash_half_received_files_go_and_associations_end(
 
 
 @pytest.mark.parametrize(
-    ("header", "way", "expected"),
+    ("header", "yields", "expected"),
     [
-        ({}, Way.C_STORE, "live"),
-        ({"RequestedProcedurePriority": "STAT"}, Way.C_STORE, "stat"),
-        ({"StudyDate": "20260228"}, Way.C_STORE, "live"),
-        ({"StudyDate": "20251101"}, Way.C_STORE, "backfill"),
-        ({"StudyDate": "20251101", "RequestedProcedurePriority": "HIGH"}, Way.C_STORE, "stat"),
-        ({"StudyDate": "not a date"}, Way.C_STORE, "live"),
-        ({"StudyDate": "20260301"}, Way.PRIOR, "backfill"),
+        ({}, False, "live"),
+        ({"RequestedProcedurePriority": "STAT"}, False, "stat"),
+        ({"StudyDate": "20260228"}, False, "live"),
+        ({"StudyDate": "20251101"}, False, "backfill"),
+        ({"StudyDate": "20251101", "RequestedProcedurePriority": "HIGH"}, False, "stat"),
+        ({"StudyDate": "not a date"}, False, "live"),
+        ({"StudyDate": "20260301"}, True, "backfill"),
+        ({"StudyDate": "20251101", "RequestedProcedurePriority": "STAT"}, True, "backfill"),
     ],
     ids=str,
 )
 @pytest.mark.filterwarnings("ignore:Invalid value for VR DA")
-def test_priority_follows_header_age_and_way(header: dict[str, str], way: Way, expected: str) -> None:
+def test_priority_follows_header_age_and_purpose(header: dict[str, str], yields: bool, expected: str) -> None:
     dataset = Dataset()
     for keyword, value in header.items():
         setattr(dataset, keyword, value)
-    assert priority(dataset, way, today=NOW, old=timedelta(days=3)) == expected
+    assert priority(dataset, yields=yields, today=NOW, old=timedelta(days=3)) == expected
+
+
+def test_the_same_object_in_another_transfer_syntax_is_a_duplicate(
+    store: Store, archive: Archive, offer: Offer
+) -> None:
+    receiver = StoreReceiver(store, archive)
+    first = offer()
+    receiver.receive(first)
+    again = offer(change=lambda dataset: dataset.compress(RLELossless, generate_instance_uid=False))
+    assert again.digest != first.digest
+    assert receiver.receive(again) is Outcome.DUPLICATE
+    assert len(list(archive.files())) == 1
+    with store.read() as work:
+        assert [one.state for one in Instances(work).of_study(first.study_instance_uid)] == ["received"]
+
+
+def test_once_the_first_was_removed_it_is_not_known_to_be_the_same(
+    store: Store, archive: Archive, offer: Offer
+) -> None:
+    receiver = StoreReceiver(store, archive)
+    receiver.receive(first := offer())
+    with store.begin() as work:
+        (kept,) = Instances(work).of_study(first.study_instance_uid)
+        Instances(work).removed([kept.id], at=NOW)
+    again = offer(change=lambda dataset: dataset.compress(RLELossless, generate_instance_uid=False))
+    assert receiver.receive(again) is Outcome.CONFLICT
+
+
+@pytest.mark.parametrize(
+    ("purpose", "source", "priority"),
+    [
+        ("prior", "prior", "backfill"),
+        ("watched-pacs", "watched-pacs", "live"),
+        ("backfill", "watched-pacs", "backfill"),
+    ],
+)
+def test_what_comes_by_c_move_came_for_the_purpose_it_was_fetched_for(
+    store: Store, archive: Archive, offer: Offer, purpose: str, source: str, priority: str
+) -> None:
+    def today(dataset: Dataset) -> None:
+        dataset.StudyDate = "20260301"
+
+    instance = offer(change=today)
+    uid = instance.study_instance_uid
+    with store.begin() as work:
+        Fetches(work).begin(uid, "pacs", purpose=purpose, instances=4, at=NOW)
+    StoreReceiver(store, archive, clock=lambda: NOW).receive(instance)
+    with store.read() as work:
+        study = Studies(work).get(uid)
+    assert (study.source_kind, study.priority, study.expected_instances) == (source, priority, 4)
+
+
+def test_what_comes_after_a_fetch_has_ended_is_no_part_of_it(store: Store, archive: Archive, offer: Offer) -> None:
+    instance = offer()
+    with store.begin() as work:
+        Fetches(work).begin(instance.study_instance_uid, "pacs", purpose="prior", instances=4, at=NOW)
+        Fetches(work).ended(instance.study_instance_uid, "pacs")
+    StoreReceiver(store, archive).receive(instance)
+    with store.read() as work:
+        study = Studies(work).get(instance.study_instance_uid)
+    assert (study.source_kind, study.expected_instances) == ("c-store", None)
