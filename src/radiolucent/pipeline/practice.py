@@ -34,6 +34,8 @@ Verdict = Literal["right", "wrong-place", "wrong-finding", "missed"]
 Mark = tuple[float, float]
 """(row, column) as shares of the picture's height and width, 0 to 1."""
 
+STEP: Final = "practice:"
+"""Before a case's number: under which name its answers are kept."""
 ENGINE: Final = "made-up practice AI"
 THRESHOLD: Final = 0.5
 GRID: Final = 32
@@ -222,6 +224,17 @@ def judge(case: Case, *, finding: str, mark: Mark | None, verdict: str) -> Score
     if case.truth:
         place = mark is not None and _near(make_picture(case).truth, mark)
     return Score(finding=finding == (case.truth or NOTHING), place=place, verdict=verdict == case.verdict)
+
+
+def said_of(done: Mapping[str, Any], number: int) -> dict[str, Any]:
+    """What a reader has said of a case so far (finding, mark, then verdict and score), from the steps kept of them."""
+    return dict(done.get(f"{STEP}{number}", {}))
+
+
+def finished(done: Mapping[str, Any]) -> dict[int, Score]:
+    """The cases that a reader has been through, by number from 1, and how well."""
+    every = {number: said_of(done, number) for number in range(1, len(CASES) + 1)}
+    return {number: Score(**said["score"]) for number, said in every.items() if "score" in said}
 
 
 def summary(scores: Sequence[Score]) -> dict[str, tuple[int, int]]:

@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 
 from radiolucent.audit.events import TrainingGranted, TrainingProgressed
 from radiolucent.findings.reading import EngineRef
+from radiolucent.pipeline.practice import CASES, GALLERY, finished
 from radiolucent.store.audit import AuditTrail
 from radiolucent.store.people import People
 from radiolucent.store.site import Progress, Site
@@ -55,6 +56,8 @@ def training(here: Here, who: Someone) -> Response:
             modules=content()["module"],
             engines=_unknown(here, progress),
             limits=here.limits,
+            practised=len(finished(progress.done)),
+            cases=len(CASES),
             missing=missing(progress, int(site.setting("training_minutes"))),
         )
 
@@ -73,6 +76,7 @@ def module(name: str, here: Here, who: Someone) -> Response:
             who,
             work,
             module=found,
+            gallery=GALLERY if name == "failures" else {},
             questions=content()["question"] if found is None else [],
             mark=content()["pass_mark"],
         )
@@ -88,7 +92,7 @@ def heartbeat(here: Here, who: Checked, active: Annotated[bool, Form()] = True) 
             site.pause(who.name, BASE)
             return JSONResponse({"active_s": site.progress(who.name, BASE).active_s})
         seconds = site.beat(who.name, BASE, now=here.clock())
-        _pass_if_done(here, who, work)
+        pass_if_done(here, who, work)
     return JSONResponse({"active_s": round(seconds, 1)})
 
 
@@ -157,6 +161,9 @@ def let_through(here: Premises, work: Work, account: str, *, granted_by: str = "
 def missing(progress: Progress, minutes: int) -> list[str]:
     """What is left before the gate opens, in words."""
     left = [f"module: {one['title']}" for one in content()["module"] if f"module:{one['name']}" not in progress.done]
+    cases = len(CASES) - len(finished(progress.done))
+    if cases:
+        left.append(f"practice: {cases} more {'case' if cases == 1 else 'cases'}")
     if float(progress.done.get(QUIZ, 0)) < content()["pass_mark"]:
         left.append(f"quiz: at least {content()['pass_mark']:.0%}")
     if progress.active_s < minutes * 60:
@@ -176,10 +183,11 @@ def _step(here: Premises, who: Visitor, step: str, result: Any, *, detail: str =
     with here.store.begin() as work:
         Site(work).step(who.name, BASE, step, result)
         AuditTrail(work).append(who.signs(TrainingProgressed, at=here.clock(), step=step, detail=detail))
-        _pass_if_done(here, who, work)
+        pass_if_done(here, who, work)
 
 
-def _pass_if_done(here: Premises, who: Visitor, work: Work) -> None:
+def pass_if_done(here: Premises, who: Visitor, work: Work) -> None:
+    """Open the gate for a reader who has nothing left to do."""
     site = Site(work)
     progress = site.progress(who.name, BASE)
     if progress.passed_at is None and not missing(progress, int(site.setting("training_minutes"))):

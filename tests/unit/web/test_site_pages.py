@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 from fhir.resources.R4B.bundle import Bundle
 
+from radiolucent.pipeline.practice import CASES, STEP
 from radiolucent.rollout.phases import Criterion
-from radiolucent.store.site import BEAT_S
+from radiolucent.store.site import BEAT_S, Site
+from radiolucent.web.access import BASE
 from radiolucent.web.server import create_app
 from radiolucent.web.training import QUIZ, content
 
@@ -25,6 +27,10 @@ def _train(room: Any, name: str, minutes: int) -> Any:
         room.clock.forward(seconds=BEAT_S)
     for module in content()["module"]:
         browser.post(f"/training/modules/{module['name']}")
+    with room.store.begin() as work:  # how cases are read: tests/unit/web/test_practice.py
+        for number in range(1, len(CASES) + 1):
+            score = {"finding": True, "place": None, "verdict": True}
+            Site(work).step(name, BASE, f"{STEP}{number}", {"finding": "nothing", "mark": None, "score": score})
     answers = {f"q{index}": str(one["right"]) for index, one in enumerate(content()["question"])}
     browser.post("/training/quiz", answers)
     return browser
@@ -62,16 +68,10 @@ def test_a_failed_quiz_stays_in_the_way(room: Any) -> None:
     wrong = {f"q{index}": "9" for index in range(len(content()["question"]))}
     assert browser.post("/training/quiz", wrong).status_code == 303
     with room.store.read() as work:
-        from radiolucent.store.site import Site
-        from radiolucent.web.access import BASE
-
         assert Site(work).progress("resident", BASE).done[QUIZ] == 0
 
 
 def test_a_new_major_version_asks_for_a_refresher(room: Any, study: str) -> None:
-    from radiolucent.store.site import Site
-    from radiolucent.web.access import BASE
-
     with room.store.begin() as work:
         Site(work).step("radiologist", BASE, "majors", {"bright-spots": "0"})
     browser = room.browser("radiologist")
