@@ -48,25 +48,30 @@ def resampled_and_centred(shape: Shape, spacing_mm: Spacing, target_mm: float, a
     )
 
 
-def whole_film(shape: Shape, size: Shape) -> tuple[PixelRecord, tuple[slice, slice]]:
+def whole_film(shape: Shape, size: Shape, region: Box | None = None) -> tuple[PixelRecord, tuple[slice, slice]]:
     """Bring a whole film into an input of `size`: its longer side fills it, the film lies in the middle.
 
     Parameters
     ----------
     shape : (rows, columns) of the film in pixels.
     size : (height, width) of the input in pixels.
+    region : only this part of the film; None takes all of it.
 
     Returns
     -------
     record : the steps.
     film : where the film lies in the input, (rows, columns); what lies beside it is padding.
     """
-    factor = min(size[0] / shape[0], size[1] / shape[1])
-    height, width = (max(1, round(side * factor)) for side in shape)
+    first, start, last, stop = region or (0, 0, *shape)
+    part = (last - first, stop - start)
+    factor = min(size[0] / part[0], size[1] / part[1])
+    height, width = (max(1, round(side * factor)) for side in part)
     top, left = (size[0] - height) // 2, (size[1] - width) // 2
+    cut = (Crop(top=first, left=start, height=part[0], width=part[1]),) if region else ()
     record = PixelRecord(
         source_shape=shape,
         steps=(
+            *cut,
             Resize(height=height, width=width),
             Crop(top=-top, left=-left, height=size[0], width=size[1]),
         ),

@@ -3,7 +3,14 @@ import pytest
 
 from radiolucent.engines.manifest import InputSpec
 from radiolucent.engines.preprocess import prepare
-from radiolucent.engines.preprocess.bone import RANGE, equalise, is_negative, upright_polarity, windowed
+from radiolucent.engines.preprocess.bone import (
+    RANGE,
+    equalise,
+    is_negative,
+    limb_region,
+    upright_polarity,
+    windowed,
+)
 from radiolucent.imaging.geometry import Image
 
 SPEC = InputSpec(recipe="bone", height=128, width=128)
@@ -82,3 +89,34 @@ def test_equalising_raises_the_contrast_inside_a_dim_region() -> None:
     film[:, 32:] = 0.9
     film = np.clip(film, 0, 1)
     assert float(equalise(film)[:, :16].std()) > 1.5 * float(film[:, :16].std())
+
+
+@pytest.mark.parametrize("negative", [False, True])
+def test_a_limb_on_a_large_film_is_cut_out_and_comes_to_the_size_that_was_learned(negative: bool) -> None:
+    large = np.full((400, 400), 5.0, dtype=np.float32)
+    large[250:350, 40:100] = a_film()
+    film = large.max() + large.min() - large if negative else large
+    region = limb_region(film)
+    assert region is not None
+    top, left, bottom, right = region
+    assert 235 <= top <= 250
+    assert 350 <= bottom <= 365
+    assert 40 <= left <= 55
+    assert 85 <= right <= 105
+    batch, record = prepare(film[None], None, SPEC)
+    rows = np.flatnonzero(batch[0, 0].max(axis=1) > 0.3 * RANGE)
+    assert rows[-1] - rows[0] > 0.8 * 128
+    middle = np.array([300.0, 70.0])
+    np.testing.assert_allclose(record.to_source(record.to_target(middle)), middle, atol=1e-9)
+    np.testing.assert_allclose(record.to_target(middle), (63.5, 63.5), atol=6)
+
+
+def test_a_film_that_the_limb_fills_stays_whole() -> None:
+    assert limb_region(a_film()) is None
+
+
+def test_a_marker_alone_is_no_limb() -> None:
+    film = np.full((400, 400), 5.0, dtype=np.float32)
+    film[10:40, 10:30] = 200
+    assert limb_region(film) is None
+    assert limb_region(np.full((50, 50), 7.0, dtype=np.float32)) is None
