@@ -108,7 +108,7 @@ def served(*, with_prior: bool = True) -> Iterator[Page]:
         return {"role": role, "caption": f"SYN-1 {role}", "series": [meta], "findings": views}
 
     panes = [pane("current", current, finding), *([pane("prior", prior, faint)] if with_prior else [])]
-    study = {**study_view(panes, alignment=None, same_space=True), "views_url": "/views", "csrf": "token"}
+    study = {**study_view(panes, alignments=[], same_space=True), "views_url": "/views", "csrf": "token"}
     told = Page()
     identity = quote(str(study["panes"][0]["findings"][0]["id"]), safe="")
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from radiolucent.errors import OutputExists, SetupError
 from radiolucent.imaging.study import Study
+from radiolucent.pipeline.alignments import write_alignments
 from radiolucent.pipeline.pictures import finding_pictures, pictures_by_series, series_pictures, stacks_by_key
 from radiolucent.pipeline.read_path import PathResult, StudyResult
 from radiolucent.pipeline.read_study import SOFTWARE, Progress
@@ -89,6 +90,7 @@ def write_readings(
     with _appearing(folder) as partial:
         (partial / "reading.json").write_text(dump(document), encoding="utf-8")
         (partial / "evidence.npz").write_bytes(pack_evidence(maps))
+        write_alignments(partial, [one.alignments for one in result.results])
         pictures, plain_pictures = [], []
         for index, one in enumerate(result.results):
             if progress:

@@ -88,7 +88,7 @@ def heat_url(summary: Summary, finding: Finding, series: SeriesReading) -> str:
 @router.get("/results/{rid}")
 def result(rid: str, here: Here, who: Someone) -> Response:
     """The reading of a study as this visitor may see it: findings with score and threshold; places only with heat."""
-    opened = _result(here, who, rid)
+    opened = opened_result(here, who, rid)
     uid = opened.summary.study_instance_uid
     with here.store.read() as work:
         seen = gate(here, who, work)
@@ -128,7 +128,7 @@ def heat(
     uint8 0 to 255 is X-Vmin to X-Vmax logits; float32 (little endian) is the signed evidence itself. Colours end at
     X-Display-Scale, for every patient alike.
     """
-    opened = _result(here, who, rid)
+    opened = opened_result(here, who, rid)
     found, read = drawable(here, who, opened, series, finding, form=dtype)
     heatmap = found.heatmap
     data, headers = heat_bytes(found)
@@ -158,7 +158,8 @@ def _stack(here: Premises, who: Someone, key: str) -> tuple[OpenStudy, Stack]:
     raise Refused(404, "not_found")
 
 
-def _result(here: Premises, who: Someone, rid: str) -> OpenStudy:
+def opened_result(here: Premises, who: Someone, rid: str) -> OpenStudy:
+    """The study of a result's name, at that revision, or `Refused`."""
     require(here, who, "image")
     uid, _, revision = rid.partition(":")
     opened = here.source.open(uid)

@@ -83,11 +83,16 @@ def _heat_code(finding: Finding, code: str) -> str:
     return {"located": "", "empty": ""}.get(where.status, where.status)
 
 
-def drawable(
-    here: Premises, who: Visitor, opened: OpenStudy, series: str, finding: str, *, form: str, frame: int = -1
+def shows_map(finding: Finding) -> bool:
+    """Whether the finding has a map that is shown at all: it is above its threshold and its explanation holds."""
+    return finding.positive and not _heat_code(finding, "")
+
+
+def may_draw(
+    here: Premises, who: Visitor, opened: OpenStudy, series: str, finding: str
 ) -> tuple[Finding, SeriesReading]:
-    """A finding whose map this visitor may have, and its series; that it was sent is in the trail. Or `Refused`."""
-    uid, now = opened.summary.study_instance_uid, here.clock()
+    """A finding whose map this visitor may have, and its series. Or `Refused`."""
+    uid = opened.summary.study_instance_uid
     with here.store.begin() as work:
         seen = gate(here, who, work)
         forced = Site(work).setting("read_first") == "forced" and not Room(work).has_looked(uid, who.name)
@@ -105,25 +110,49 @@ def drawable(
         deny(here, who, "heat", code, study=uid)
     if forced:
         raise Refused(403, "look_first", "Look at the images first: this site asks for it.")
-    if not found.positive or _heat_code(found, ""):
+    if not shows_map(found):
         raise Refused(404, "no_heatmap", "There is no heatmap of a finding below its threshold.")
+    return found, read
+
+
+def drawable(
+    here: Premises, who: Visitor, opened: OpenStudy, series: str, finding: str, *, form: str, frame: int = -1
+) -> tuple[Finding, SeriesReading]:
+    """As `may_draw`; that it was sent is in the trail."""
+    found, read = may_draw(here, who, opened, series, finding)
+    note_sent(here, who, opened, found, read, sha256=evidence_digest(found.heatmap.evidence), form=form, frame=frame)
+    return found, read
+
+
+def note_sent(
+    here: Premises,
+    who: Visitor,
+    opened: OpenStudy,
+    found: Finding,
+    read: SeriesReading,
+    *,
+    sha256: str,
+    form: str,
+    frame: int = -1,
+) -> None:
+    """Write down that a map is sent: by its digest, scale and floor it can be drawn again."""
+    uid = opened.summary.study_instance_uid
     with here.store.begin() as work:
         Room(work).overlay_opened(uid, who.name)
         AuditTrail(work).append(
             who.signs(
                 HeatmapSent,
-                at=now,
+                at=here.clock(),
                 study=uid,
                 finding=found.name,
                 series=read.key,
-                sha256=evidence_digest(found.heatmap.evidence),
+                sha256=sha256,
                 display_scale=found.heatmap.display_scale,
                 floor=found.heatmap.floor,
                 form=form,
                 frame=frame,
             )
         )
-    return found, read
 
 
 def opened_study(here: Premises, uid: str) -> OpenStudy:

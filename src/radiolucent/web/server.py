@@ -19,6 +19,7 @@ from radiolucent.store.site import Site
 from radiolucent.web import (
     administration,
     audit,
+    comparing,
     decisions,
     images,
     login,
@@ -83,6 +84,7 @@ def create_app(premises: Premises) -> FastAPI:
         study,
         decisions,
         images,
+        comparing,
         upload,
         training,
         practice,

@@ -7,7 +7,7 @@ import json
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -35,6 +35,7 @@ class Summary:
     reason : why there is no (whole) reading, or empty.
     reading : None where there is none yet.
     digest : SHA-256 of the reading's document; tells which reading a decision was about.
+    folder : where the reading's files lie; None where there is none.
     """
 
     study_instance_uid: str
@@ -50,6 +51,7 @@ class Summary:
     reading: Reading | None
     digest: str
     revision: int = 1
+    folder: Path | None = None
 
     @property
     def result_id(self) -> str:
@@ -159,7 +161,10 @@ class FolderSource:
         studies = {study.study_instance_uid: study for study in self._load(images)}
         received = datetime.fromtimestamp(document.stat().st_mtime, UTC)
         return [
-            summary_of(studies.get(reading.study_instance_uid), reading, digest, received_at=received)
+            replace(
+                summary_of(studies.get(reading.study_instance_uid), reading, digest, received_at=received),
+                folder=document.parent,
+            )
             for reading in readings
         ]
 
@@ -231,6 +236,7 @@ class StoreSource:
             reading=reading,
             digest=found.digest if found else "",
             revision=study.latest_revision or 1,
+            folder=self._store.folder / found.folder if found else None,
         )
 
 

@@ -13,7 +13,6 @@ from radiolucent.findings.reading import Finding, SeriesReading
 from radiolucent.findings.taxonomy import finding_type
 from radiolucent.imaging.body import edges
 from radiolucent.imaging.pixels import default_window, rgb
-from radiolucent.imaging.registration import Alignment
 from radiolucent.imaging.study import Stack
 
 _SAMPLED = 16
@@ -116,9 +115,19 @@ def series_meta(stack: Stack, how: Packing, *, frames_url: str) -> dict[str, Any
 
 
 def finding_view(
-    finding: Finding, series: SeriesReading, *, heat_url: str | None, heat_reason: str = ""
+    finding: Finding,
+    series: SeriesReading,
+    *,
+    heat_url: str | None,
+    heat_reason: str = "",
+    change_url: str | None = None,
 ) -> dict[str, Any]:
-    """`FindingView` of the viewer; without a place where the map is withheld: the peak slice would tell it."""
+    """`FindingView` of the viewer; without a place where the map is withheld: the peak slice would tell it.
+
+    Parameters
+    ----------
+    change_url : what has changed since a registered prior; None where that can't be told.
+    """
     to_pixels = finding.heatmap.record.grid_to_source(finding.heatmap.grid)
     where = finding.localisation
     peak = where.peak_frame if where is not None and where.peak_frame is not None else finding.heatmap.peak_frame
@@ -138,6 +147,7 @@ def finding_view(
         "to_pixels": [float(value) for value in to_pixels[:2].ravel()],
         "heat_url": heat_url,
         "heat_reason": heat_reason,
+        "change_url": change_url,
     }
 
 
@@ -159,7 +169,6 @@ def heat_bytes(finding: Finding) -> tuple[bytes, dict[str, str]]:
     return stored.tobytes(), headers
 
 
-def study_view(panes: list[dict[str, Any]], *, alignment: Alignment | None, same_space: bool) -> dict[str, Any]:
-    """`StudyView` of the viewer: current pane first, prior second."""
-    matrix = [float(value) for value in alignment.to_current.ravel()] if alignment else None
-    return {"panes": panes, "alignment": matrix, "same_space": same_space}
+def study_view(panes: list[dict[str, Any]], *, alignments: list[dict[str, Any]], same_space: bool) -> dict[str, Any]:
+    """`StudyView` of the viewer: current pane first, prior second; `alignments` says which series are registered."""
+    return {"panes": panes, "alignments": alignments, "same_space": same_space}

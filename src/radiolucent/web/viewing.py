@@ -8,10 +8,12 @@ from typing import Any
 from markupsafe import Markup
 
 from radiolucent.errors import SenderError
+from radiolucent.findings.change import Alignments
 from radiolucent.findings.hierarchy import ranked
 from radiolucent.findings.reading import Reading
 from radiolucent.imaging.header import text
 from radiolucent.web.access import Gate, Visitor
+from radiolucent.web.comparing import aligned_pairs, alignments_of, change_url, counterpart
 from radiolucent.web.images import frames_url, heat_url, packed
 from radiolucent.web.pages import day
 from radiolucent.web.sources import OpenStudy
@@ -25,16 +27,25 @@ def viewer_json(opened: OpenStudy, reading: Reading | None, prior: Reading | Non
     ----------
     reading, prior : what this visitor may see of both readings; None shows images alone.
     """
-    panes = [_pane("current", opened, reading, seen)]
+    alignments = alignments_of(opened)
+    panes = [_pane("current", opened, reading, seen, prior=prior, alignments=alignments)]
     if opened.prior is not None and opened.prior.study is not None:
         panes.append(_pane("prior", opened.prior, prior, seen))
-    view = study_view(panes, alignment=None, same_space=_same_space(opened))
+    view = study_view(panes, alignments=aligned_pairs(alignments), same_space=_same_space(opened))
     uid = opened.summary.study_instance_uid
     told = json.dumps(view | {"views_url": f"/studies/{uid}/views", "csrf": who.csrf}, allow_nan=False)
     return Markup(told.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
 
 
-def _pane(role: str, opened: OpenStudy, reading: Reading | None, seen: Gate) -> dict[str, Any]:
+def _pane(
+    role: str,
+    opened: OpenStudy,
+    reading: Reading | None,
+    seen: Gate,
+    *,
+    prior: Reading | None = None,
+    alignments: Alignments | None = None,
+) -> dict[str, Any]:
     series = []
     for stack in opened.study.stacks if opened.study else ():
         try:
@@ -51,7 +62,16 @@ def _pane(role: str, opened: OpenStudy, reading: Reading | None, seen: Gate) -> 
         where = finding.localisation
         located = where is not None and where.status in ("located", "empty")
         url = heat_url(opened.summary, finding, read) if not code and located else None
-        findings.append(finding_view(finding, read, heat_url=url, heat_reason=code or (where.reason if where else "")))
+        changed = counterpart(finding, read, prior, alignments or {}) if url else None
+        findings.append(
+            finding_view(
+                finding,
+                read,
+                heat_url=url,
+                heat_reason=code or (where.reason if where else ""),
+                change_url=change_url(opened.summary.result_id, finding, read) if changed else None,
+            )
+        )
     one = opened.summary
     first = {entry["series"] for entry in findings[:1]}
     series.sort(key=lambda about: about["uid"] not in first)

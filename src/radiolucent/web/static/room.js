@@ -5,7 +5,7 @@ const opened = performance.now();
 /** @param {string} finding @returns {HTMLFormElement|null} */
 function formOf(finding) {
   for (const form of document.querySelectorAll('form[data-decision]')) {
-    if (form instanceof HTMLFormElement && form.dataset.decision === finding) return form;
+    if (form instanceof HTMLFormElement && form.dataset.decision === finding.split('~')[0]) return form;
   }
   return null;
 }

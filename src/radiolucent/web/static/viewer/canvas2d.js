@@ -94,9 +94,12 @@ function blend(out, meta, overlay) {
       const above = cell(a, b) * (1 - t) + cell(a, b + 1) * t;
       const below = cell(a + 1, b) * (1 - t) + cell(a + 1, b + 1) * t;
       const share = (above * (1 - s) + below * s) / overlay.scale;
-      if (share < overlay.floor) continue;
-      const step = Math.round(Math.min(1, (share - overlay.floor) / (1 - overlay.floor)) * 255) * 3;
-      const alpha = overlay.opacity * Math.min(1, share);
+      const size = overlay.signed ? Math.abs(share) : share;
+      if (size < overlay.floor) continue;
+      let along = Math.min(1, (size - overlay.floor) / (1 - overlay.floor));
+      if (overlay.signed) along = 0.5 + (Math.sign(share) * along) / 2;
+      const step = Math.round(along * 255) * 3;
+      const alpha = overlay.opacity * Math.min(1, size);
       const at = (row * meta.columns + column) * 4;
       for (let part = 0; part < 3; part++) out[at + part] = out[at + part] * (1 - alpha) + lut[step + part] * alpha;
     }

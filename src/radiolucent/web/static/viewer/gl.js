@@ -19,6 +19,7 @@ import { cellsFromPixels } from './geometry.js';
  * @property {number} floor share of the scale
  * @property {number} opacity
  * @property {MapName} colours
+ * @property {boolean} signed what is below 0 is drawn too, in the lower half of the colours
  */
 
 /**
@@ -44,7 +45,7 @@ uniform vec3 toColumn, toRow;
 uniform vec3 toI, toJ;
 uniform vec2 window;
 uniform float floorShare, heatScale, opacity;
-uniform bool inverted, rgb, drawn;
+uniform bool inverted, rgb, drawn, both;
 out vec4 colour;
 vec3 pixel(ivec2 at) {
   vec3 v = vec3(texelFetch(image, clamp(at, ivec2(0), ivec2(size) - 1), 0).rgb);
@@ -64,10 +65,12 @@ void main() {
     if (c.x > -.5 && c.y > -.5 && c.x < heatSize.x - .5 && c.y < heatSize.y - .5) {
       ivec2 d = ivec2(floor(c)); vec2 u = c - vec2(d);
       float h = mix(mix(cell(d), cell(d + ivec2(1, 0)), u.x), mix(cell(d + ivec2(0, 1)), cell(d + ivec2(1, 1)), u.x), u.y) / heatScale;
-      if (h >= floorShare) {
-        float step = clamp((h - floorShare) / (1. - floorShare), 0., 1.);
+      float size = both ? abs(h) : h;
+      if (size >= floorShare) {
+        float step = clamp((size - floorShare) / (1. - floorShare), 0., 1.);
+        if (both) step = .5 + sign(h) * step / 2.;
         vec3 paint = texelFetch(lut, ivec2(int(round(step * 255.)), 0), 0).rgb;
-        g = mix(g, paint, opacity * min(h, 1.));
+        g = mix(g, paint, opacity * min(size, 1.));
       }
     }
   }
@@ -173,6 +176,7 @@ export class GlPainter {
     gl.uniform1f(this.#at('heatScale'), overlay.scale);
     gl.uniform1f(this.#at('floorShare'), overlay.floor);
     gl.uniform1f(this.#at('opacity'), overlay.opacity);
+    gl.uniform1i(this.#at('both'), overlay.signed ? 1 : 0);
   }
 
   /** Give the context back: browsers keep about sixteen. */

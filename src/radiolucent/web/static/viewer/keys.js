@@ -25,6 +25,7 @@ export const SHORTCUTS = [
   { id: 'zoom', key: 'KeyZ', says: 'zoom with the left button' },
   { id: 'link', key: 'KeyL', says: 'link scrolling' },
   { id: 'prior', key: 'KeyP', says: 'show or hide the prior' },
+  { id: 'change', key: 'KeyD', says: 'what has changed since a registered prior' },
   { id: 'peak-previous', key: 'BracketLeft', says: "previous finding's peak slice" },
   { id: 'peak-next', key: 'BracketRight', says: "next finding's peak slice" },
   { id: 'accept', key: 'KeyA', says: 'choose accept' },

@@ -42,6 +42,10 @@ export class Pane {
     this.hidden = false;
     /** @type {Mark[]} */
     this.marks = [];
+    /** outlines of earlier decisions @type {import('./types.js').Redrawn[]} */
+    this.kept = [];
+    /** how well the series is registered */
+    this.link = '';
     /** @type {Mark|null} */
     this.drawing = null;
     /** @type {((mark: Mark) => void)|null} */
@@ -74,6 +78,7 @@ export class Pane {
     this.canvas.replaceWith(canvas);
     this.canvas = canvas;
     this.meta = meta;
+    this.root.dataset.series = meta.uid;
     this.frames = new Frames(meta);
     this.view = new View(meta.rows, meta.columns, meta.spacing_mm);
     this.frame = Math.floor((meta.frames - 1) / 2);
@@ -197,6 +202,7 @@ export class Pane {
   #overlay() {
     if (!this.map || this.hidden || this.paint.style === 'contour') return null;
     const { finding, heat } = this.map;
+    if (finding.only_frame !== undefined && finding.only_frame !== this.frame) return null;
     return {
       values: slice(heat, this.frame),
       height: heat.height,
@@ -205,7 +211,8 @@ export class Pane {
       scale: finding.display_scale,
       floor: this.floor(finding),
       opacity: this.paint.opacity,
-      colours: this.paint.colours,
+      colours: finding.signed ? 'change' : this.paint.colours,
+      signed: Boolean(finding.signed),
     };
   }
 
@@ -223,6 +230,9 @@ export class Pane {
     context.clearRect(0, 0, view.width, view.height);
     const shown = this.hidden ? [] : [...(this.map ? [this.map] : []), ...this.lines];
     shown.forEach((one, index) => this.#contour(context, one, DASHES[index % DASHES.length], index > 0));
+    for (const one of this.kept) {
+      if (one.series === this.meta?.uid && one.frame === this.frame) this.#kept(context, one);
+    }
     for (const mark of [...this.marks, ...(this.drawing ? [this.drawing] : [])]) {
       if (mark.frame === this.frame) this.#mark(context, mark);
     }
@@ -232,8 +242,11 @@ export class Pane {
   /** @param {CanvasRenderingContext2D} context @param {Shown} shown @param {number[]} dash @param {boolean} named */
   #contour(context, { finding, heat }, dash, named) {
     const view = /** @type {View} */ (this.view);
+    if (finding.only_frame !== undefined && finding.only_frame !== this.frame) return;
     const level = this.floor(finding) * finding.display_scale;
-    const lines = segments(slice(heat, this.frame), heat.height, heat.width, level);
+    const cells = slice(heat, this.frame);
+    const lines = segments(cells, heat.height, heat.width, level);
+    if (finding.signed) lines.push(...segments(cells.map((value) => -value), heat.height, heat.width, level));
     if (!lines.length) return;
     const [a, b, c, d, e, f] = finding.to_pixels;
     /** @param {number} i @param {number} j */
@@ -249,10 +262,20 @@ export class Pane {
     context.stroke();
     context.setLineDash(dash);
     context.lineWidth = 1.5;
-    context.strokeStyle = ink(this.paint.colours);
+    context.strokeStyle = ink(finding.signed ? 'change' : this.paint.colours);
     context.stroke();
     context.setLineDash([]);
     if (named) label(context, finding.label, ...place(lines[0][0], lines[0][1]));
+  }
+
+  /** @param {CanvasRenderingContext2D} context @param {import('./types.js').Redrawn} one */
+  #kept(context, one) {
+    context.save();
+    context.setLineDash([5, 4]);
+    this.#mark(context, { kind: 'region', frame: one.frame, points: one.points });
+    context.restore();
+    const [x, y] = /** @type {View} */ (this.view).toScreen(...one.points[0]);
+    label(context, one.label, x, y);
   }
 
   /** @param {CanvasRenderingContext2D} context @param {Mark} mark */
@@ -297,7 +320,7 @@ export class Pane {
   #words() {
     const meta = /** @type {SeriesMeta} */ (this.meta);
     const role = this.about.role === 'prior' ? 'PRIOR' : 'CURRENT';
-    this.corner.tl.textContent = `${role}\n${this.about.caption}`;
+    this.corner.tl.textContent = `${role}\n${this.about.caption}${this.link ? `\n${this.link}` : ''}`;
     this.corner.tr.textContent = `${meta.description || meta.modality}`;
     const width = this.look.high - this.look.low;
     this.corner.bl.textContent =
@@ -316,7 +339,10 @@ export class Pane {
     const lines = this.map && !this.hidden ? [this.map, ...this.lines] : this.hidden ? [] : this.lines;
     this.corner.br.textContent = lines
       .map(({ finding, heat }) => {
-        const largest = max(slice(heat, this.frame));
+        if (finding.only_frame !== undefined && finding.only_frame !== this.frame) return `AI: ${finding.label}, ${finding.method}: made for image ${finding.only_frame + 1} only`;
+        const cells = slice(heat, this.frame);
+        if (finding.signed) return `AI: ${finding.label}, ${finding.method}, here ${Math.min(...cells).toFixed(1)} to +${Math.max(0, max(cells)).toFixed(1)}`;
+        const largest = max(cells);
         const all = max(heat.values);
         const empty = all < this.floor(finding) * finding.display_scale;
         const what = empty ? 'no focus above threshold' : `largest here ${largest.toFixed(1)}`;

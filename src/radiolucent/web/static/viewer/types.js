@@ -45,6 +45,11 @@
  * @property {number[]} to_pixels six numbers a b c d e f: row = a·i + b·j + c, column = d·i + e·j + f for cell (i, j)
  * @property {string|null} heat_url
  * @property {string} [heat_reason]
+ * @property {string|null} [change_url] evidence now minus before, of a registered prior
+ * @property {boolean} [signed] values below 0 are drawn too
+ * @property {number} [only_frame] the map is of this frame alone
+ * @property {string} [unit] of the values; logit units where nothing is said
+ * @property {string} [what] what a value means, for people
  */
 
 /**
@@ -56,10 +61,21 @@
  */
 
 /**
+ * An outline that a reader drew: pixels of one frame.
+ * @typedef {{series: string, frame: number, points: [number, number][], label: string}} Redrawn
+ */
+
+/**
+ * Two registered series (uids), 16 numbers row by row: prior mm → current mm, and one phrase on how well.
+ * @typedef {{current: string, prior: string, matrix: number[], note: string}} Aligned
+ */
+
+/**
  * @typedef {Object} StudyView
  * @property {PaneView[]} panes current first, prior second where there is one
- * @property {number[]|null} alignment 16 numbers, row by row: prior mm → current mm; null where not registered
+ * @property {Aligned[]} alignments which series of both studies are registered
  * @property {boolean} same_space both studies share a frame of reference
+ * @property {Redrawn[]} [regions] what readers have redrawn
  * @property {string} [views_url] where views are told to (POST)
  * @property {string} [csrf]
  */

@@ -27,6 +27,8 @@ class Viewer {
     this.moving = false;
     /** when each overlay came on @type {Map<string, number>} */
     this.since = new Map();
+    /** maps that were asked for: other methods, changes @type {Map<string, FindingView>} */
+    this.extra = new Map();
     this.bar = element(root, 'div', 'viewer-bar');
     this.bar.setAttribute('role', 'toolbar');
     this.bar.setAttribute('aria-label', 'Viewer');
@@ -34,6 +36,7 @@ class Viewer {
     this.status = element(root, 'p', 'viewer-status');
     this.status.setAttribute('role', 'status');
     this.panes = study.panes.map((about) => new Pane(element(this.row, 'section', ''), about, (pane) => this.#follow(pane)));
+    this.panes.forEach((pane) => (pane.kept = study.regions ?? []));
     this.panes.forEach((pane, index) => {
       pane.root.setAttribute('aria-label', study.panes[index].role);
       pane.root.addEventListener('focusin', () => this.#focus(index));
@@ -48,8 +51,15 @@ class Viewer {
       const button = /** @type {HTMLElement} */ (event.target).closest?.('[data-viewer-finding]');
       if (button instanceof HTMLElement) void this.toggle(button.dataset.viewerFinding || '', event.shiftKey);
     });
+    document.addEventListener('viewer:explanation', (event) => {
+      const made = /** @type {FindingView} */ (/** @type {CustomEvent} */ (event).detail);
+      this.extra.set(made.id, made);
+      void this.toggle(made.id);
+    });
+    const opened = performance.now();
     const leave = () => {
       for (const id of [...this.since.keys()]) this.#tell('overlay-hidden', id);
+      this.#send({ event: 'page-left', finding: '', ms: Math.round(performance.now() - opened), method: '' });
     };
     window.addEventListener('pagehide', leave);
     this.#focus(0);
@@ -65,13 +75,18 @@ class Viewer {
   #focus(index) {
     this.active = Math.min(index, this.panes.length - 1);
     this.panes.forEach((pane, at) => pane.root.classList.toggle('viewer-active', at === this.active));
+    const modality = this.pane.meta?.modality ?? '';
+    if (!this.presets || this.presets.dataset.of === modality) return;
+    this.presets.dataset.of = modality;
+    const names = (PRESETS[modality] ?? []).map(([name], index) => new Option(`${index + 1} ${name}`, String(index)));
+    this.presets.replaceChildren(new Option('as stored', '-1'), ...names);
   }
 
   // --- findings and their maps
 
   /** @param {string} id @returns {FindingView|undefined} */
   finding(id) {
-    return this.study.panes[0].findings.find((one) => one.id === id);
+    return this.study.panes[0].findings.find((one) => one.id === id) ?? this.extra.get(id);
   }
 
   /** Switch a finding's map on or off; with `add` as a further contour. @param {string} id @param {boolean} [add] */
@@ -97,12 +112,12 @@ class Viewer {
     const meta = this.study.panes[0].series.find((one) => one.uid === finding.series);
     try {
       const found = { finding, heat: await heat(finding) };
-      if (meta && pane.meta !== meta) pane.open(meta);
+      if (meta && pane.meta !== meta) this.#open(meta);
       if (add && pane.map) pane.lines.push(found);
       else {
         if (pane.map) this.#tell('overlay-hidden', pane.map.finding.id);
         pane.map = found;
-        pane.go(finding.peak_frame);
+        pane.go(finding.only_frame ?? finding.peak_frame);
         await this.#showPrior(finding);
       }
       this.since.set(finding.id, performance.now());
@@ -121,6 +136,11 @@ class Viewer {
   async #showPrior(finding) {
     const prior = this.panes[1];
     if (!prior) return;
+    if (this.extra.has(finding.id)) {
+      prior.map = null;
+      prior.redraw();
+      return;
+    }
     const before = this.study.panes[1].findings.find((one) => one.label === finding.label && one.engine === finding.engine);
     prior.map = before?.heat_url ? { finding: { ...before, display_scale: finding.display_scale }, heat: await heat(before) } : null;
     const other = this.study.panes[1].findings.find((one) => one.label === finding.label);
@@ -136,9 +156,11 @@ class Viewer {
       button.setAttribute('aria-pressed', String(shown.includes(/** @type {HTMLElement} */ (button).dataset.viewerFinding)));
     }
     const first = pane.map?.finding;
-    if (first) pane.curve?.show(first.frame_logits, first.peak_frame, first.label);
+    if (first && !this.extra.has(first.id)) pane.curve?.show(first.frame_logits, first.peak_frame, first.label);
     else pane.curve?.hide();
     this.root.dataset.overlay = first?.id ?? '';
+    const change = this.bar.querySelector('[data-act=change]');
+    change?.setAttribute('aria-pressed', String(Boolean(first?.signed)));
     this.#legend();
     this.panes.forEach((one) => one.redraw());
   }
@@ -150,6 +172,11 @@ class Viewer {
     if (what === 'overlay-hidden') this.since.delete(id);
     const detail = { event: what, finding: id, ms, method: this.finding(id)?.method ?? '' };
     this.root.dispatchEvent(new CustomEvent('viewer:view', { detail, bubbles: true }));
+    this.#send(detail);
+  }
+
+  /** @param {{event: string, finding: string, ms: number, method: string}} detail */
+  #send(detail) {
     if (!this.study.views_url) return;
     void fetch(this.study.views_url, {
       method: 'POST',
@@ -173,19 +200,41 @@ class Viewer {
     this.moving = false;
   }
 
+  /** How the two series on screen are registered, if they are. */
+  #pair() {
+    const [here, there] = [this.panes[0].meta?.uid, this.panes[1]?.meta?.uid];
+    return this.study.alignments.find((one) => one.current === here && one.prior === there);
+  }
+
   /** From the space of pane `index` into the other's; null where nothing is known or both share one. @param {number} index */
   #matrix(index) {
-    const found = this.study.alignment;
+    const found = this.#pair()?.matrix;
     return found ? (index === 0 ? inverseRigid(found) : found) : null;
+  }
+
+  /** Show a series, and beside it the prior's that belongs to it. @param {import('./types.js').SeriesMeta} meta */
+  #open(meta) {
+    this.panes[0].open(meta);
+    const prior = this.panes[1];
+    if (!prior) return;
+    const uid = this.study.alignments.find((one) => one.current === meta.uid)?.prior;
+    const series = prior.about.series;
+    const found = series.find((one) => one.uid === uid) ?? series.find((one) => one.description === meta.description);
+    if (found && found !== prior.meta) prior.open(found);
+    this.#linkWords();
   }
 
   #linkWords() {
     const button = this.bar.querySelector('[data-act=link]');
-    if (!button || this.panes.length < 2) return;
+    if (!(button instanceof HTMLElement) || this.panes.length < 2) return;
     const [here, there] = [this.panes[0].meta, this.panes[1].meta];
-    const exact = this.study.same_space || this.study.alignment;
+    const pair = this.#pair();
     const how = here && there ? samePlace(here, 0, there, this.#matrix(0)).how : 'fraction';
-    button.textContent = !this.linked ? 'Not linked' : how === 'mm' && exact ? 'Linked in mm' : 'Linked, approximate';
+    const exact = how === 'mm' && (pair ? 'Linked in mm, registered' : this.study.same_space && 'Linked in mm');
+    button.textContent = !this.linked ? 'Not linked' : exact || 'Linked, approximate';
+    button.title = pair?.note ?? (exact ? 'one frame of reference' : 'not registered: by mm or share of the stack');
+    this.root.dataset.link = !this.linked ? 'off' : pair ? 'registered' : exact ? 'same-space' : 'approximate';
+    this.panes[1].link = this.linked ? pair?.note ?? '' : '';
     button.setAttribute('aria-pressed', String(this.linked));
     if (this.linked) this.#follow(this.panes[0]);
   }
@@ -213,7 +262,14 @@ class Viewer {
     if (this.panes.length > 1) {
       button('link', 'Linked', 'L');
       button('prior', 'Prior', 'P').setAttribute('aria-pressed', 'true');
+      if (this.study.panes[0].findings.some((one) => one.change_url)) button('change', 'Change', 'D: now minus before').setAttribute('aria-pressed', 'false');
     }
+    this.presets = /** @type {HTMLSelectElement} */ (element(labelled(this.bar, 'Preset'), 'select', ''));
+    this.presets.addEventListener('change', () => {
+      const index = Number(/** @type {HTMLSelectElement} */ (this.presets).value);
+      if (index < 0) this.pane.reset();
+      else this.#preset(index);
+    });
     this.#number('Width', (value) => this.pane.preset(middle(this.pane), value), () => this.pane.look.high - this.pane.look.low);
     this.#number('Level', (value) => this.pane.preset(value, this.pane.look.high - this.pane.look.low), () => middle(this.pane));
     this.#range('Opacity', 0, 1, this.pane.paint.opacity, (value) => (paint) => (paint.opacity = value), 'opacity');
@@ -225,7 +281,7 @@ class Viewer {
     if (series.length > 1) {
       const pick = /** @type {HTMLSelectElement} */ (element(labelled(this.bar, 'Series'), 'select', ''));
       series.forEach((one, index) => pick.append(new Option(one.description || `${one.modality} ${index + 1}`, String(index))));
-      pick.addEventListener('change', () => this.panes[0].open(series[Number(pick.value)]));
+      pick.addEventListener('change', () => this.#open(series[Number(pick.value)]));
     }
   }
 
@@ -268,14 +324,19 @@ class Viewer {
     const { finding, heat: map } = shown;
     const paint = this.panes[0].paint;
     const low = this.panes[0].floor(finding) * finding.display_scale;
+    const most = finding.display_scale.toFixed(2);
+    const unit = finding.unit ? `${finding.unit}s` : 'logit units';
     const strip = document.createElement('span');
     strip.className = 'viewer-strip';
-    strip.style.background = gradient(paint.colours);
-    const words = [
-      `${finding.label}: model attention (${finding.method}, grid ${map.height} x ${map.width}). ${low.toFixed(2)} `,
-      strip,
-      ` ${finding.display_scale.toFixed(2)} logit units and more. ${finding.engine}. AI, not diagnostic.`,
-    ];
+    strip.style.background = gradient(finding.signed ? 'change' : paint.colours);
+    const words = finding.signed
+      ? [`${finding.label}: change of model attention since the prior (${this.#pair()?.note ?? 'registered'}). less: -${most} `, strip, ` +${most}: more, ${unit}; nothing within ${low.toFixed(2)} of 0. ${finding.engine}. AI, not diagnostic.`]
+      : [
+          `${finding.label}: model attention (${finding.method}, grid ${map.height} x ${map.width}). ${low.toFixed(2)} `,
+          strip,
+          ` ${most} ${unit} and more.${finding.what ? ` A cell: ${finding.what}; what speaks against is not drawn.` : ''}`
+            + `${finding.only_frame === undefined ? '' : ` Image ${finding.only_frame + 1} only.`} ${finding.engine}. AI, not diagnostic.`,
+        ];
     this.legend.replaceChildren(...words);
   }
 
@@ -314,6 +375,7 @@ class Viewer {
       zoom: () => void this.#tool('zoom'),
       link: () => ((this.linked = !this.linked), this.#linkWords()),
       prior: () => this.#prior(),
+      change: () => void this.#change(),
       'peak-previous': () => this.#peak(-1),
       'peak-next': () => this.#peak(1),
       help: () => this.#help(),
@@ -324,6 +386,17 @@ class Viewer {
     }
     acts[id]();
     return true;
+  }
+
+  /** What has changed since the registered prior, in place of the map that is on, and back. */
+  async #change() {
+    const on = this.panes[0].map?.finding;
+    if (on?.signed) return this.toggle(on.id.split('~')[0]);
+    const finding = on?.change_url ? on : this.study.panes[0].findings.find((one) => one.change_url);
+    if (!finding) return undefined;
+    const id = `${finding.id}~change`;
+    this.extra.set(id, { ...finding, id, method: 'change since prior', heat_url: finding.change_url ?? null, signed: true });
+    return this.toggle(id);
   }
 
   /** @param {number} index */
@@ -356,7 +429,8 @@ class Viewer {
     const series = this.pane.about.series;
     const at = series.indexOf(/** @type {import('./types.js').SeriesMeta} */ (this.pane.meta));
     const next = series[at + step];
-    if (next) this.pane.open(next);
+    if (next && this.active === 0) this.#open(next);
+    else if (next) this.pane.open(next);
   }
 
   /** @param {number} step */
