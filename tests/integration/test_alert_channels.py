@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from radiolucent.errors import FinalDelivery, RetriableDelivery, SetupError
-from radiolucent.findings.alert_policy import Notification, alert_key
+from radiolucent.findings.alert_policy import alert_key
 from radiolucent.findings.alerts import alerts
-from radiolucent.results.destinations.alert_channels import FhirChannel, Hl7Channel, MailChannel, Notice, WebChannel
+from radiolucent.results.destinations.alert_channels import FhirChannel, Hl7Channel, MailChannel, Notice
 from radiolucent.results.destinations.cstore import CStore
 from radiolucent.results.destinations.fhir_rest import FhirRest
 from radiolucent.results.destinations.http import HttpPeer
@@ -49,7 +49,7 @@ def test_the_ris_gets_the_alert_beside_the_report_and_not_in_its_place() -> None
     with ris() as receiver:
         channel = Hl7Channel(destination=Mllp(name="ris", host="127.0.0.1", port=receiver.port), viewer_url=VIEWER)
         assert channel.send(NOTICE) == channel.send(NOTICE)
-        channel.send(replace(NOTICE, escalated=True))
+        channel.send(replace(NOTICE, turn="escalation"))
     first, second = [Received.of(data) for data in receiver.kept.values()]
     assert receiver.times == 3
     assert first.field("OBR", 3)[0].startswith("RLA")
@@ -69,10 +69,10 @@ def test_the_ehr_holds_one_communication_that_is_completed_when_it_is_acknowledg
         channel.send(NOTICE)
         (kept,) = server.of_type("Communication")
         assert (kept["status"], kept["priority"]) == ("in-progress", "stat")
-        channel.send(replace(NOTICE, escalated=True))
+        channel.send(replace(NOTICE, turn="escalation"))
         (kept,) = server.of_type("Communication")
         assert kept["payload"][0]["contentString"].startswith("Not acknowledged: ")
-        channel.send(NOTICE, acknowledged=True)
+        channel.send(replace(NOTICE, turn="acknowledged"))
     (kept,) = server.of_type("Communication")
     assert kept["status"] == "completed"
     assert ALERT.message in [part["contentString"] for part in kept["payload"]]
@@ -90,7 +90,7 @@ def test_a_mail_says_what_to_verify_and_never_who_the_patient_is() -> None:
     with mail_server() as server:
         channel = MailChannel(destination=smtp(server.port, viewer_url=VIEWER))
         assert channel.send(NOTICE) == channel.send(NOTICE)
-        channel.send(replace(NOTICE, held=3, escalated=True))
+        channel.send(replace(NOTICE, held=3, turn="escalation"))
     first, second, escalated = [read(content) for content in server.mails]
     assert first["Message-ID"] == second["Message-ID"] != escalated["Message-ID"]
     assert first["Subject"] == ALERT.subject
@@ -148,18 +148,25 @@ def test_an_address_that_cannot_be_one_is_refused_at_once(wrong: dict[str, Any])
         smtp(25, **wrong)
 
 
-def test_the_web_keeps_a_row_by_its_key() -> None:
-    rows: dict[str, Notification] = {}
+def test_a_mail_holds_the_accession_number_only_where_the_site_wants_that() -> None:
+    for wanted in (False, True):
+        mail = smtp(25, accession=wanted).compose(ALERT, key="k", at=NOTICE.at, accession_number="ACC-1")
+        assert ("ACC-1" in mail.get_content()) is wanted
 
-    def keep(row: Notification) -> None:
-        rows[row.key] = row
 
-    channel = WebChannel(keep=keep)
-    channel.send(NOTICE)
-    channel.send(replace(NOTICE, escalated=True))
-    (row,) = rows.values()
-    assert (row.key, row.level, row.escalated) == (NOTICE.key, 1, True)
-    assert row.message == ALERT.message
+def test_an_alert_that_is_taken_back_says_so_on_every_channel() -> None:
+    gone, server = replace(NOTICE, turn="withdrawn"), FhirServer()
+    with ris() as receiver, web(server.answer) as ehr, mail_server() as mails:
+        for one in (NOTICE, gone):
+            Hl7Channel(destination=Mllp(name="ris", host="127.0.0.1", port=receiver.port)).send(one)
+            FhirChannel(destination=FhirRest(peer=HttpPeer(name="ehr", url=ehr.url))).send(one)
+            MailChannel(destination=smtp(mails.port)).send(one)
+    first, second = [Received.of(data) for data in receiver.kept.values()]
+    assert first.field("OBR", 3) == second.field("OBR", 3)
+    assert {one.status for one in second.observations()} == {"W"}
+    (kept,) = server.of_type("Communication")
+    assert kept["status"] == "entered-in-error"
+    assert read(mails.mails[1])["Subject"].startswith("Taken back: ")
 
 
 def test_orthanc_shows_a_flag_before_the_study_is_opened(orthanc: Any, cases: Any, tmp_path: Path) -> None:

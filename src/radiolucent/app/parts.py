@@ -8,16 +8,22 @@ from dataclasses import dataclass
 
 from radiolucent.engines.registry import Bundle
 from radiolucent.errors import SetupError
+from radiolucent.findings.alerts import default_alerts, site_alerts
 from radiolucent.findings.operating_points import load_operating_points
 from radiolucent.findings.profile import Profile, default_profile, site_profile
 from radiolucent.ingest import assembly
 from radiolucent.pipeline import workflows
+from radiolucent.pipeline.alerting import AlertDesk, AlertRules
 from radiolucent.pipeline.coordinating import Coordinator, Patience
 from radiolucent.pipeline.delivering import Place
 from radiolucent.pipeline.places import place
+from radiolucent.pipeline.posts import post
 from radiolucent.pipeline.read_path import choose_bundles
 from radiolucent.pipeline.read_study import Options
 from radiolucent.pipeline.routing import Route, check_routes
+from radiolucent.results import fhir_mapping, hl7_mapping
+from radiolucent.results.destinations.presets import Preset, packaged_presets, site_presets
+from radiolucent.results.withdrawal import Wording
 from radiolucent.settings import Settings
 from radiolucent.settings.sections import DestinationSettings
 from radiolucent.store.archive import Archive
@@ -34,6 +40,8 @@ class Parts:
     routes: tuple[Route, ...]
     bundles: tuple[Bundle, ...]
     places: Mapping[str, Place]
+    wording: Wording
+    alerts: AlertRules
     database: str
     options: Options
 
@@ -42,6 +50,11 @@ class Parts:
         """Digest of each engine by name and by ``name@version``."""
         named = {bundle.manifest.name: bundle.digest for bundle in self.bundles}
         return named | {bundle.label: bundle.digest for bundle in self.bundles}
+
+    @property
+    def early(self) -> frozenset[str]:
+        """Destinations that say how urgent a study is."""
+        return frozenset(name for name, one in self.places.items() if one.early)
 
     @property
     def profile(self) -> Profile:
@@ -57,6 +70,8 @@ class Parts:
             routes=self.routes,
             engine_digests=self.engine_digests,
             compare_with_priors=work.compare_with_priors,
+            early=self.early,
+            desk=AlertDesk(store=self.store, queue=queue, rules=self.alerts),
             patience=Patience(
                 assembly=assembly.Patience(
                     quiet_s=patience.quiet_s,
@@ -80,7 +95,9 @@ def compose(settings: Settings) -> Parts:
     """
     folder = settings.data_folder.resolve()
     bundles = tuple(choose_bundles(settings.work.engines))
-    places = {one.name: _place(one) for one in settings.destinations}
+    wording = _wording(settings)
+    presets = site_presets(settings.presets) if settings.presets else packaged_presets()
+    places = {one.name: _place(one, presets) for one in settings.destinations}
     routes = _routes(settings)
     labels = [name for bundle in bundles for name in (bundle.manifest.name, bundle.label)]
     check_routes(routes, engines=labels, destinations=places)
@@ -93,6 +110,8 @@ def compose(settings: Settings) -> Parts:
         routes=routes,
         bundles=bundles,
         places=places,
+        wording=wording,
+        alerts=_alerts(settings, places, wording),
         database=workflows.system_database(url or default_url(folder), folder),
         options=options,
     )
@@ -117,8 +136,29 @@ def _options(settings: Settings, bundles: tuple[Bundle, ...]) -> Options:
     return options
 
 
-def _place(one: DestinationSettings) -> Place:
-    return place(**one.model_dump(exclude={"token", "tls"}), token=one.token.get_secret_value(), tls=_client_tls(one))
+def _wording(settings: Settings) -> Wording:
+    told = settings.messages
+    return Wording(
+        oru_mapping=hl7_mapping.site_mapping(told.oru_mapping) if told.oru_mapping else None,
+        fhir_mapping=fhir_mapping.site_mapping(told.fhir_mapping) if told.fhir_mapping else None,
+        release=told.fhir_release,
+        viewer_url=settings.web.viewer_url,
+        language=told.language,
+    )
+
+
+def _alerts(settings: Settings, places: Mapping[str, Place], wording: Wording) -> AlertRules:
+    told = settings.alerts
+    return AlertRules(
+        table=site_alerts(told.table) if told.table else default_alerts(),
+        language=told.language,
+        posts={one.name: post(**one.model_dump(), places=places, wording=wording) for one in told.channels},
+    )
+
+
+def _place(one: DestinationSettings, presets: Mapping[str, Preset]) -> Place:
+    told = one.model_dump(exclude={"token", "tls"})
+    return place(**told, token=one.token.get_secret_value(), tls=_client_tls(one), presets=presets)
 
 
 def _client_tls(one: DestinationSettings) -> ssl.SSLContext | None:

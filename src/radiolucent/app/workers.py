@@ -17,8 +17,10 @@ from radiolucent.app.parts import compose
 from radiolucent.engines.runtime import load_engine
 from radiolucent.pipeline import workflows
 from radiolucent.pipeline.delivering import Dispatch
+from radiolucent.pipeline.notifying import Mailroom
 from radiolucent.pipeline.revisions import Bench
 from radiolucent.settings import Settings
+from radiolucent.store.unit_of_work import Store
 from radiolucent.store.workers import Workers
 
 LOG: Final = logging.getLogger(__name__)
@@ -29,6 +31,11 @@ RESTART_S: Final = 1.0
 def run_worker(settings: Settings, name: str, parent: int | None = None) -> None:
     """Work until SIGTERM, or until the parent process is gone: read studies, deliver results.
 
+    Parameters
+    ----------
+    name : no other living worker of this database has it; one that had it before left its work to this one.
+    parent : process that starts it again when it dies; None for a worker that was started by itself.
+
     Raises
     ------
     SetupError
@@ -37,7 +44,7 @@ def run_worker(settings: Settings, name: str, parent: int | None = None) -> None
     logs.set_up(settings.log_level, settings.log_format)
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda _signal, _frame: stopping.set())
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN if parent else lambda _signal, _frame: stopping.set())
     parts = compose(settings)
     engines = [load_engine(bundle, threads=settings.work.threads) for bundle in parts.bundles]
     with parts.store.begin() as work:
@@ -50,10 +57,16 @@ def run_worker(settings: Settings, name: str, parent: int | None = None) -> None
         routes=parts.routes,
         worker=name,
         options=parts.options,
-        viewer_url=settings.web.viewer_url,
+        wording=parts.wording,
+        early=parts.early,
+        alerts=parts.alerts,
         pdf=settings.work.insight_pdf,
     )
-    tools = workflows.Tools(bench=bench, dispatch=Dispatch(store=parts.store, places=parts.places))
+    tools = workflows.Tools(
+        bench=bench,
+        dispatch=Dispatch(store=parts.store, places=parts.places, wording=parts.wording),
+        mailroom=Mailroom(store=parts.store, rules=parts.alerts),
+    )
     workflows.launch(
         tools, database=parts.database, executor_id=name, deliveries_at_once=settings.work.deliveries_at_once
     )
@@ -62,15 +75,23 @@ def run_worker(settings: Settings, name: str, parent: int | None = None) -> None
         if parent is not None and os.getppid() != parent:
             LOG.warning("the gateway is gone: worker %s stops", name)
             os._exit(1)
-        with parts.store.begin() as work:
-            mine = Workers(work).heartbeat(name, pid=os.getpid(), at=_now())
-        if not mine:
+        if not _beat(parts.store, name):
             LOG.warning("another process works as %s: this one stops", name)
             os._exit(1)
     workflows.stop()
     with parts.store.begin() as work:
         Workers(work).stopped(name)
     parts.store.close()
+
+
+def _beat(store: Store, name: str) -> bool:
+    """Say that this worker is alive; False where another process has its name."""
+    try:
+        with store.begin() as work:
+            return Workers(work).heartbeat(name, pid=os.getpid(), at=_now())
+    except Exception as error:  # noqa: BLE001 - what it has in hand goes on; the next beat tries again
+        LOG.warning("worker %s can't reach the database: %s", name, type(error).__name__)
+        return True
 
 
 def worker_name(number: int) -> str:

@@ -10,9 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
+from typing import Literal
 
 from radiolucent.findings.alerts import Alert, AlertTable, Sent, may_send, must_escalate
 
+Turn = Literal["first", "escalation", "acknowledged", "withdrawn"]
+"""Which message about an alert: it is raised, nobody took note, somebody did, what it says is taken back."""
 _WINDOW = timedelta(hours=1)
 _NONE: Mapping[str, datetime] = MappingProxyType({})
 
@@ -42,23 +45,6 @@ class Plan:
     escalate: tuple[str, ...]
     held: int
     again_at: datetime | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Notification:
-    """An alert as the web shows it: a row to keep until it is acknowledged. No patient identity in it."""
-
-    key: str
-    study_instance_uid: str
-    finding: str
-    tier: str
-    level: int
-    subject: str
-    message: str
-    disclaimer: str
-    language: str
-    raised_at: datetime
-    escalated: bool = False
 
 
 def alert_key(alert: Alert, revision: int = 1) -> str:
@@ -102,41 +88,6 @@ def plan(
     escalate = tuple(sorted(key for key, entry in known.items() if must_escalate(now, entry, table)))
     held = len(due) - len(send)
     return Plan(send=tuple(send), escalate=escalate, held=held, again_at=_again(now, history, held, table))
-
-
-def acknowledge(entry: Sent, at: datetime) -> Sent:
-    """The same with its acknowledgement; the first one counts."""
-    return entry if entry.acknowledged_at else replace(entry, acknowledged_at=at)
-
-
-def escalate(entry: Sent, at: datetime) -> Sent:
-    """The same with its escalation.
-
-    Raises
-    ------
-    ValueError
-        If it was escalated or acknowledged already.
-    """
-    if entry.escalated_at or entry.acknowledged_at:
-        raise ValueError("an alert is escalated once, and not after it was acknowledged")
-    return replace(entry, escalated_at=at)
-
-
-def notification(alert: Alert, *, key: str, raised_at: datetime, escalated: bool = False) -> Notification:
-    """The row that the web shows."""
-    return Notification(
-        key=key,
-        study_instance_uid=alert.study_instance_uid,
-        finding=alert.finding,
-        tier=alert.tier,
-        level=alert.level,
-        subject=alert.subject,
-        message=alert.message,
-        disclaimer=alert.disclaimer,
-        language=alert.language,
-        raised_at=raised_at,
-        escalated=escalated,
-    )
 
 
 def _again(now: datetime, history: Sequence[Sent], held: int, table: AlertTable) -> datetime | None:

@@ -67,7 +67,7 @@ class AlertTable(TableModel):
 
 @dataclass(frozen=True, kw_only=True)
 class Alert:
-    """One message about one finding; no patient identity in it."""
+    """One message about one finding; no patient identity in it. `engine` is the label of who found it."""
 
     tier: Tier
     level: int
@@ -78,6 +78,7 @@ class Alert:
     message: str
     disclaimer: str
     table_version: str
+    engine: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,6 +149,7 @@ def alerts(
                     message=texts[kind].message.format(**values),
                     disclaimer=words.disclaimer,
                     table_version=table.version,
+                    engine=entry.series.engine.label,
                 )
             )
     return tuple(found)

@@ -15,6 +15,8 @@ from radiolucent.audit.events import StudyComplete
 from radiolucent.errors import NoSuchStudy
 from radiolucent.ingest import assembly
 from radiolucent.ingest.assembly import SeriesProgress, StudyProgress, decide, elapsed_s
+from radiolucent.pipeline.alerting import AlertDesk
+from radiolucent.pipeline.priority import delivery_priority
 from radiolucent.pipeline.routing import Route, choose_route
 from radiolucent.store.audit import AuditTrail
 from radiolucent.store.deliveries import Deliveries
@@ -38,8 +40,8 @@ class Queues(Protocol):
     def read(self, revision: RevisionRecord) -> None:
         """Enqueue a revision; a second time changes nothing."""
 
-    def deliver(self, delivery: DeliveryRecord, *, at: datetime) -> None:
-        """Enqueue the next try of a delivery; a second time changes nothing."""
+    def deliver(self, delivery: DeliveryRecord, *, place: int) -> None:
+        """Enqueue the next try of a delivery at this place; a second time changes nothing."""
 
     def delivery_states(self, deliveries: Sequence[DeliveryRecord]) -> dict[int, str]:
         """State of the present try of each delivery, by its id."""
@@ -70,6 +72,8 @@ class Coordinator:
     Parameters
     ----------
     engine_digests : by engine name and ``name@version``: they are part of what a revision is made of.
+    early : destinations that say how urgent a study is, so that they go before the objects.
+    desk : decides which alerts go out; None where nobody is alerted.
     """
 
     store: Store
@@ -78,11 +82,13 @@ class Coordinator:
     engine_digests: dict[str, str]
     patience: Patience
     compare_with_priors: bool = True
+    early: frozenset[str] = frozenset()
+    desk: AlertDesk | None = None
     clock: Callable[[], datetime] = _now
 
     def turn(self) -> int:
         """Begin everything that is due. Gives how many things were begun."""
-        return self._plan() + self._enqueue() + self._dispatch()
+        return self._plan() + self._enqueue() + self._dispatch() + self._alert()
 
     def sweep(self) -> int:
         """Find what was left lying: a dead worker's work, and rows whose workflow is over or lost."""
@@ -95,7 +101,8 @@ class Coordinator:
             alive = [one.executor_id for one in workers.list() if one.state == "alive"]
             Associations(work).forget(before=at - _KEPT_ASSOCIATIONS)
         moved = self.queues.take_over(alive)
-        return moved + self._mend_revisions(at) + self._mend_deliveries(at)
+        alerts = self.desk.mend(at) if self.desk else 0
+        return moved + self._mend_revisions(at) + self._mend_deliveries(at) + alerts
 
     def read_again(self, study_instance_uid: str) -> RevisionRecord:
         """Make a new revision of a study whatever was read before.
@@ -169,13 +176,21 @@ class Coordinator:
         at = self.clock()
         with self.store.read() as work:
             due = Deliveries(work).due(at=at)
+            standing = Deliveries(work).standing(due)
         for delivery in due:
-            self.queues.deliver(delivery, at=at)
+            priority, urgency = standing[delivery.id]
+            message = delivery.destination in self.early
+            since = delivery.next_try_at or delivery.created_at
+            place = delivery_priority(priority, urgency, since, message=message)
+            self.queues.deliver(delivery, place=place)
         if due:
             with self.store.begin() as work:
                 for delivery in due:
                     Deliveries(work).offered(delivery.id, until=at + _OFFER)
         return len(due)
+
+    def _alert(self) -> int:
+        return self.desk.turn(self.clock()) if self.desk else 0
 
     def _mend_revisions(self, at: datetime) -> int:
         """A revision whose workflow is lost is enqueued again; one whose workflow ended without a word has failed."""

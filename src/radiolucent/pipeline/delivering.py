@@ -12,9 +12,11 @@ from typing import Final
 
 from radiolucent.audit.events import Delivered, DeliveryFailed, Withdrawn
 from radiolucent.errors import DeliveryError, EncodingError, FinalDelivery, RetriableDelivery, SenderError
+from radiolucent.pipeline.alerting import take_back
 from radiolucent.pipeline.messages import load_outgoing, load_withdrawal
 from radiolucent.results.destinations import Destination, Receipt
 from radiolucent.results.destinations.retry import DEFAULT, RetryPolicy, next_step
+from radiolucent.results.withdrawal import Wording
 from radiolucent.store.audit import AuditTrail
 from radiolucent.store.deliveries import RESULT, WITHDRAWAL, Deliveries
 from radiolucent.store.records import DeliveryRecord
@@ -36,11 +38,13 @@ class Place:
     Parameters
     ----------
     needs : which message it can't do without: ``oru``, ``fhir`` or nothing.
+    early : whether it says how urgent a study is, so that it goes before the objects.
     policy : when a failed try is repeated, and when it is given up.
     """
 
     destination: Destination
     needs: str = ""
+    early: bool = False
     policy: RetryPolicy = DEFAULT
 
 
@@ -50,6 +54,7 @@ class Dispatch:
 
     store: Store
     places: Mapping[str, Place]
+    wording: Wording = field(default_factory=Wording)
     clock: Callable[[], datetime] = _now
     random: Random = field(default_factory=Random)
 
@@ -106,6 +111,7 @@ def withdraw(store: Store, study_instance_uid: str, *, reason: str, actor: str, 
         told = [one.destination for one in results if one.attempts > 0]
         deliveries.cancel(study_instance_uid, before_revision=reading.revision + 1, reason="withdrawn", at=at)
         deliveries.owe(study_instance_uid, reading.revision, told, kind=WITHDRAWAL, at=at)
+        take_back(work, study_instance_uid, reason="the reading was taken back", at=at, actor=actor)
         AuditTrail(work).append(
             Withdrawn(
                 at=at, actor=actor, study_instance_uid=study_instance_uid, reason=reason, revision=reading.revision
@@ -123,14 +129,19 @@ def _hand_over(dispatch: Dispatch, delivery: DeliveryRecord) -> Receipt:
     with dispatch.store.read() as work:
         reading = Readings(work).find(delivery.study_instance_uid, delivery.revision)
         stopped = bool(Site(work).setting("ai_stopped"))
+        before = Deliveries(work).under_way(delivery.study_instance_uid, delivery.destination, besides=delivery.id)
     if stopped and delivery.kind == RESULT:
         raise RetriableDelivery(
             "the AI has been stopped at this site: nothing is sent", destination=delivery.destination
         )
+    if before:  # what corrects or takes back must not arrive before what it is about
+        raise RetriableDelivery("an earlier result of this study is on its way there", destination=delivery.destination)
     if reading is None:
         raise FinalDelivery("its reading is gone", destination=delivery.destination)
-    load = load_withdrawal if delivery.kind == WITHDRAWAL else load_outgoing
-    outgoing = load(dispatch.store, reading)
+    if delivery.kind == WITHDRAWAL:
+        outgoing = load_withdrawal(dispatch.store, reading, wording=dispatch.wording)
+    else:
+        outgoing = load_outgoing(dispatch.store, reading)
     if place.needs in outgoing.refused:
         raise FinalDelivery(outgoing.refused[place.needs], destination=delivery.destination)
     return place.destination.deliver(outgoing.package)

@@ -22,11 +22,14 @@ from radiolucent.engines.runtime import Engine
 from radiolucent.errors import NothingToRead, RadiolucentError
 from radiolucent.findings.reading import Reading
 from radiolucent.findings.urgency import level_number
-from radiolucent.pipeline.messages import write_messages
+from radiolucent.pipeline.alerting import AlertRules, raise_alerts
+from radiolucent.pipeline.messages import load_reading, settle_messages, write_messages
 from radiolucent.pipeline.output import write_readings
+from radiolucent.pipeline.priority import delivery_priority
 from radiolucent.pipeline.read_path import PathResult, read_path
 from radiolucent.pipeline.read_study import Options
 from radiolucent.pipeline.routing import Route, choose_route
+from radiolucent.results.withdrawal import Wording
 from radiolucent.rollout.phases import PHASES
 from radiolucent.store.archive import sync_tree
 from radiolucent.store.audit import AuditTrail
@@ -58,7 +61,9 @@ class Bench:
     ----------
     engines : loaded once.
     worker : its name in the rows.
-    viewer_url : address of the study in the web page, for messages; see `results.hl7.oru`.
+    wording : how the site writes messages, with the address of a study in the pages.
+    early : destinations that say how urgent a study is, so that they go before the objects.
+    alerts : what the site wants of alerts.
     """
 
     store: Store
@@ -66,7 +71,9 @@ class Bench:
     routes: Sequence[Route]
     worker: str
     options: Options = field(default_factory=Options)
-    viewer_url: str | None = None
+    wording: Wording = field(default_factory=Wording)
+    early: frozenset[str] = frozenset()
+    alerts: AlertRules = field(default_factory=AlertRules)
     pdf: bool = False
     clock: Callable[[], datetime] = _now
 
@@ -94,7 +101,7 @@ def read_revision(bench: Bench, study_instance_uid: str, number: int) -> str:
             folder.parent.mkdir(parents=True, exist_ok=True)
             made_at = revision.made_at.astimezone()
             write_readings(result, folder, made_at=made_at, force=True, pdf=bench.pdf, revision=number)
-            write_messages(store, result, revision, folder, viewer_url=bench.viewer_url)
+            write_messages(store, result, revision, folder, wording=bench.wording)
             sync_tree(folder)
     except NothingToRead as error:
         return _not_an_image(bench, revision, inputs, str(error).rpartition(": ")[2])
@@ -104,26 +111,38 @@ def read_revision(bench: Bench, study_instance_uid: str, number: int) -> str:
     return _keep(bench, revision, inputs, result, folder)
 
 
-def owe_deliveries(bench: Bench, study_instance_uid: str, number: int) -> list[tuple[int, int]]:
-    """Note which destinations a finished revision is owed to; gives (delivery, next attempt) of those to begin with.
+def owe_deliveries(bench: Bench, study_instance_uid: str, number: int) -> list[tuple[int, int, int]]:
+    """Note which destinations a finished revision is owed to, and raise its alerts.
 
-    What earlier revisions still owe is cancelled: this one takes its place.
+    What earlier revisions still owe is cancelled: this one takes its place. What they sent meanwhile is corrected.
+
+    Returns
+    -------
+    (delivery, next attempt, place in the queue) of those to begin with.
     """
     with bench.store.begin() as work:
-        reading = Readings(work).find(study_instance_uid, number)
-        if reading is None:
+        kept = Readings(work).find(study_instance_uid, number)
+        if kept is None:
             return []
-        at = bench.clock()
-        study = Studies(work).get(study_instance_uid)
-        route = choose_route(study, bench.routes)
+        revision = Revisions(work).get(study_instance_uid, number)
         cancelled = Deliveries(work).cancel(
-            study_instance_uid, before_revision=number, reason=f"revision {number} takes its place", at=at
+            study_instance_uid, before_revision=number, reason=f"revision {number} takes its place", at=bench.clock()
         )
-        if cancelled:
-            LOG.info("study %s: %d unsent deliveries of earlier revisions cancelled", study_instance_uid, cancelled)
-        if study.latest_revision > number and Readings(work).find(study_instance_uid, study.latest_revision):
-            return []  # a later one is read already: it alone goes out
-        code = withheld_from_sending(work, reading.engines)
+        if _is_overtaken(work, study_instance_uid, number):
+            return []
+    if cancelled:
+        LOG.info("study %s: %d unsent deliveries of earlier revisions cancelled", study_instance_uid, cancelled)
+    if settle_messages(bench.store, kept, revision, wording=bench.wording):
+        LOG.info("study %s, revision %d: an earlier one went out meanwhile, corrected", study_instance_uid, number)
+    reading = load_reading(bench.store, kept)
+    at = bench.clock()
+    with bench.store.begin() as work:
+        kept = Readings(work).find(study_instance_uid, number)
+        if kept is None or kept.withdrawn_at is not None or _is_overtaken(work, study_instance_uid, number):
+            return []
+        raise_alerts(work, reading, kept, bench.alerts, at=at)
+        route = choose_route(Studies(work).get(study_instance_uid), bench.routes)
+        code = withheld_from_sending(work, kept.engines)
         if code and route and route.destinations:
             AuditTrail(work).append(
                 Withheld(
@@ -131,7 +150,21 @@ def owe_deliveries(bench: Bench, study_instance_uid: str, number: int) -> list[t
                 )
             )
         owed = Deliveries(work).owe(study_instance_uid, number, route.destinations if route and not code else (), at=at)
-        return [(one.id, one.attempts + 1) for one in owed if one.state == "waiting"]
+    begin = [
+        (
+            delivery_priority(revision.priority, kept.urgency, one.created_at, message=one.destination in bench.early),
+            one,
+        )
+        for one in owed
+        if one.state == "waiting"
+    ]
+    return [(one.id, one.attempts + 1, place) for place, one in sorted(begin, key=lambda pair: (pair[0], pair[1].id))]
+
+
+def _is_overtaken(work: Work, study_instance_uid: str, number: int) -> bool:
+    """Whether a later revision is read already: it alone goes out."""
+    latest = Studies(work).get(study_instance_uid).latest_revision
+    return latest > number and Readings(work).find(study_instance_uid, latest) is not None
 
 
 def withheld_from_sending(work: Work, engines: str) -> str:

@@ -9,27 +9,27 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 from dbos import DBOS, DBOSClient, SetEnqueueOptions, SetWorkflowID
 
 from radiolucent.pipeline.delivering import Dispatch, deliver
+from radiolucent.pipeline.notifying import Mailroom, send_notice
+from radiolucent.pipeline.priority import LIVE, STAT, queue_priority
 from radiolucent.pipeline.revisions import Bench, owe_deliveries, read_revision
+from radiolucent.store.alerts import NoticeRecord
 from radiolucent.store.records import DeliveryRecord, RevisionRecord
 
 APPLICATION: Final = "radiolucent"
 VERSION: Final = "workflows-1"
-"""Raised only when a workflow gets other steps: else an upgrade would strand what is under way."""
+"""Raised only when a workflow gets other steps. What an earlier version left is begun anew: see `Queue.take_over`."""
 READINGS: Final = "readings"
 DELIVERIES: Final = "deliveries"
+ALERTS: Final = "alerts"
 POLL_S: Final = 0.1
 LOG: Final = logging.getLogger(__name__)
-_EPOCH: Final = datetime.fromisoformat("2025-01-01T00:00:00+00:00")
-_GRACE_S: Final = {"stat": 0, "live": 2 * 3600, "backfill": 48 * 3600}
-"""A study is as urgent as one of the class above that comes this much later: so no class ever starves."""
-_SAME_SECOND: Final = 1
+_OPEN: Final = ("PENDING", "ENQUEUED", "DELAYED")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,28 +38,20 @@ class Tools:
 
     bench: Bench
     dispatch: Dispatch
+    mailroom: Mailroom
 
 
 _tools: list[Tools] = []
 
 
-def queue_priority(priority: str, at: datetime) -> int:
-    """Place in the queue, 1 is first: by time, plus what its class yields to the more urgent ones.
-
-    >>> from datetime import timedelta
-    >>> early, late = _EPOCH + timedelta(hours=1), _EPOCH + timedelta(hours=2)
-    >>> queue_priority("stat", late) < queue_priority("live", early)
-    True
-    >>> queue_priority("live", _EPOCH) < queue_priority("stat", _EPOCH + timedelta(hours=3))
-    True
-    """
-    seconds = int((at - _EPOCH).total_seconds())
-    return max(1, seconds + _GRACE_S.get(priority, _GRACE_S["live"]) + _SAME_SECOND)
-
-
 def delivery_workflow_id(delivery_id: int, attempt: int) -> str:
     """Each try has its own."""
     return f"deliver/{delivery_id}/{attempt}"
+
+
+def alert_workflow_id(notice_id: int, attempt: int) -> str:
+    """Each try has its own."""
+    return f"alert/{notice_id}/{attempt}"
 
 
 def system_database(url: str, folder: Path) -> str:
@@ -77,7 +69,11 @@ def launch(
     logging.getLogger("dbos").setLevel(logging.WARNING)
     DBOS(config=_config(database, executor_id))
     DBOS.launch()
-    for queue, at_once in ((READINGS, readings_at_once), (DELIVERIES, deliveries_at_once)):
+    for queue, at_once in (
+        (READINGS, readings_at_once),
+        (DELIVERIES, deliveries_at_once),
+        (ALERTS, deliveries_at_once),
+    ):
         DBOS.register_queue(queue, worker_concurrency=at_once, polling_interval_sec=POLL_S, on_conflict="always_update")
 
 
@@ -97,8 +93,8 @@ def prepare(database: str) -> None:
 def read_workflow(study_instance_uid: str, number: int) -> str:
     """Read a revision, note what is owed, and begin each delivery as a workflow of its own."""
     state = read_step(study_instance_uid, number)
-    for delivery_id, attempt, priority in owe_step(study_instance_uid, number):
-        with SetWorkflowID(delivery_workflow_id(delivery_id, attempt)), SetEnqueueOptions(priority=priority):
+    for delivery_id, attempt, place in owe_step(study_instance_uid, number):
+        with SetWorkflowID(delivery_workflow_id(delivery_id, attempt)), SetEnqueueOptions(priority=place):
             DBOS.enqueue_workflow(DELIVERIES, deliver_workflow, delivery_id, attempt)
     return state
 
@@ -109,25 +105,37 @@ def deliver_workflow(delivery_id: int, attempt: int) -> str:
     return deliver_step(delivery_id, attempt)
 
 
+@DBOS.workflow(name="alert")
+def alert_workflow(notice_id: int, attempt: int) -> str:
+    """One try of one message about an alert."""
+    return alert_step(notice_id, attempt)
+
+
 @DBOS.step(name="read")
 def read_step(study_instance_uid: str, number: int) -> str:
     """See `pipeline.revisions.read_revision`."""
     return read_revision(_tools[0].bench, study_instance_uid, number)
 
 
-@DBOS.step(name="owe")
+@DBOS.step(name="owe", retries_allowed=True, interval_seconds=1.0, max_attempts=10, backoff_rate=2.0)
 def owe_step(study_instance_uid: str, number: int) -> list[list[int]]:
-    """See `pipeline.revisions.owe_deliveries`; each with its place in the queue."""
-    bench = _tools[0].bench
-    owed = owe_deliveries(bench, study_instance_uid, number)
-    place = queue_priority("live", bench.clock())
-    return [[delivery_id, attempt, place] for delivery_id, attempt in owed]
+    """See `pipeline.revisions.owe_deliveries`: (delivery, attempt, place in the queue), and alerts in rows.
+
+    Tried again where it fails: a reading whose results nobody owes would be lost without a word.
+    """
+    return [list(one) for one in owe_deliveries(_tools[0].bench, study_instance_uid, number)]
 
 
 @DBOS.step(name="deliver-once")
 def deliver_step(delivery_id: int, attempt: int) -> str:
     """See `pipeline.delivering.deliver`."""
     return deliver(_tools[0].dispatch, delivery_id, attempt)
+
+
+@DBOS.step(name="alert-once")
+def alert_step(notice_id: int, attempt: int) -> str:
+    """See `pipeline.notifying.send_notice`."""
+    return send_notice(_tools[0].mailroom, notice_id, attempt)
 
 
 class Queue:
@@ -154,19 +162,38 @@ class Queue:
             revision.number,
         )
 
-    def deliver(self, delivery: DeliveryRecord, *, at: datetime) -> None:
-        """Enqueue the next try of a delivery; a second time changes nothing."""
+    def deliver(self, delivery: DeliveryRecord, *, place: int) -> None:
+        """Enqueue the next try of a delivery at this place; a second time changes nothing."""
         self._client.enqueue(
             {
                 "workflow_name": "deliver",
                 "queue_name": DELIVERIES,
                 "workflow_id": delivery_workflow_id(delivery.id, delivery.attempts + 1),
                 "app_version": VERSION,
-                "priority": queue_priority("live", at),
+                "priority": place,
             },
             delivery.id,
             delivery.attempts + 1,
         )
+
+    def alert(self, notice: NoticeRecord) -> None:
+        """Enqueue the next try of a message about an alert; a second time changes nothing."""
+        self._client.enqueue(
+            {
+                "workflow_name": "alert",
+                "queue_name": ALERTS,
+                "workflow_id": alert_workflow_id(notice.id, notice.attempts + 1),
+                "app_version": VERSION,
+                "priority": queue_priority(STAT if notice.level == 1 else LIVE, notice.created_at),
+            },
+            notice.id,
+            notice.attempts + 1,
+        )
+
+    def alert_states(self, notices: Sequence[NoticeRecord]) -> dict[int, str]:
+        """State of the workflow of each message's present try, by the message's id, where DBOS knows it."""
+        by_workflow = {alert_workflow_id(one.id, one.attempts): one.id for one in notices}
+        return {by_workflow[key]: state for key, state in self.states(list(by_workflow)).items()}
 
     def states(self, workflow_ids: Iterable[str]) -> dict[str, str]:
         """State of each workflow that DBOS knows: PENDING, ENQUEUED, SUCCESS, ERROR, …"""
@@ -182,16 +209,27 @@ class Queue:
         return {by_workflow[key]: state for key, state in self.states(list(by_workflow)).items()}
 
     def take_over(self, alive: Iterable[str]) -> int:
-        """Give the living what those who aren't in `alive` had in hand. Gives how many workflows."""
+        """Give the living what those who aren't in `alive` had in hand. Gives how many workflows.
+
+        What a program of another version left can't be resumed, because its steps were others: it is taken out of the
+        queues, so that the rows, which say what is unfinished, have it begun anew.
+        """
         living, moved = set(alive), 0
-        for one in self._client.list_workflows(status="PENDING", load_input=False, load_output=False):
-            if one.executor_id not in living:
+        for one in self._client.list_workflows(status=list(_OPEN), load_input=False, load_output=False):
+            in_hand = one.status == "PENDING"
+            if in_hand and one.executor_id in living:
+                continue
+            if one.app_version != VERSION:
+                LOG.warning("%s is of version %s: begun anew", one.workflow_id, one.app_version)
+                self._client.delete_workflow(one.workflow_id)
+                moved += 1
+            elif in_hand:
                 self._resume(one)
                 moved += 1
         return moved
 
     def _resume(self, workflow: Any) -> None:
-        queue = DELIVERIES if workflow.name == "deliver" else READINGS
+        queue = {"deliver": DELIVERIES, "alert": ALERTS}.get(workflow.name, READINGS)
         LOG.warning("taking over %s from %s", workflow.workflow_id, workflow.executor_id)
         self._client.resume_workflow(workflow.workflow_id, queue_name=queue)
 

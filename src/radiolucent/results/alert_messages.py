@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from radiolucent.errors import EncodingError
+from radiolucent.findings.alert_policy import Turn
 from radiolucent.findings.alerts import Alert
 from radiolucent.findings.reading import Reading
 from radiolucent.findings.taxonomy import LOCAL_SCHEME, Code
@@ -19,7 +20,7 @@ from radiolucent.results.hl7 import framed
 from radiolucent.results.hl7_mapping import OruMapping
 from radiolucent.results.hl7_mapping import default_mapping as default_oru
 from radiolucent.results.hl7_text import coded, components, escaped, moment, segment
-from radiolucent.results.order import OrderFacts
+from radiolucent.results.order import OrderFacts, Status
 from radiolucent.results.provenance import MANUFACTURER, refusing
 from radiolucent.results.statements import check, checked_uid, viewer_link
 
@@ -27,9 +28,28 @@ ALERT: Final = Code(value="ai-alert", scheme=LOCAL_SCHEME, meaning="AI alert")
 _TIER: Final = Code(value="alert-tier", scheme=LOCAL_SCHEME, meaning="Tier of the alert")
 _LINK: Final = Code(value="viewer", scheme=LOCAL_SCHEME, meaning="Link to the viewer")
 _DISCLAIMER: Final = Code(value="disclaimer", scheme=LOCAL_SCHEME, meaning="Disclaimer")
-ESCALATED: Final[Mapping[str, str]] = MappingProxyType({"en": "Not acknowledged: ", "de": "Nicht bestätigt: "})
-"""What stands before the subject when nobody acknowledged an alert in time."""
+_BEFORE: Final[Mapping[tuple[str, Turn], str]] = MappingProxyType(
+    {
+        ("en", "escalation"): "Not acknowledged: ",
+        ("de", "escalation"): "Nicht bestätigt: ",
+        ("en", "withdrawn"): "Taken back: ",
+        ("de", "withdrawn"): "Zurückgenommen: ",
+    }
+)
+_COMMUNICATION: Final[Mapping[Turn, str]] = MappingProxyType(
+    {
+        "first": "in-progress",
+        "escalation": "in-progress",
+        "acknowledged": "completed",
+        "withdrawn": "entered-in-error",
+    }
+)
 _CATEGORY: Final = "http://terminology.hl7.org/CodeSystem/communication-category"
+
+
+def subject_line(alert: Alert, turn: Turn) -> str:
+    """The subject of an alert, with what makes this message another one than the first."""
+    return _BEFORE.get((alert.language, turn), "") + alert.subject
 
 
 def alert_oru(
@@ -39,7 +59,7 @@ def alert_oru(
     *,
     key: str,
     made_at: datetime,
-    escalated: bool = False,
+    turn: Turn = "first",
     mapping: OruMapping | None = None,
     viewer_url: str | None = None,
 ) -> bytes:
@@ -50,6 +70,7 @@ def alert_oru(
     Parameters
     ----------
     key : of the alert; its filler number follows from it.
+    turn : an alert that is withdrawn is sent again as wrong (OBX-11 ``W``).
 
     Raises
     ------
@@ -61,8 +82,8 @@ def alert_oru(
     check(reading)
     mapping = mapping or default_oru()
     order = replace(facts, filler_order_number=f"RLA{key[:17].upper()}", procedure=ALERT)
-    before = ESCALATED[alert.language] if escalated else ""
-    told = [(ALERT, "TX", f"{before}{alert.subject}. {alert.message}"), (_TIER, "ST", alert.tier)]
+    status: Status = "withdrawn" if turn == "withdrawn" else "preliminary"
+    told = [(ALERT, "TX", f"{subject_line(alert, turn)}. {alert.message}"), (_TIER, "ST", alert.tier)]
     if viewer_url:
         told.append((_LINK, "TX", viewer_link(viewer_url, alert.study_instance_uid, finding=alert.finding)))
     told.append((_DISCLAIMER, "TX", alert.disclaimer))
@@ -76,7 +97,7 @@ def alert_oru(
                 3: coded(code, schemes=mapping.schemes),
                 5: escaped(text),
                 8: components(flag) if code is ALERT else "",
-                11: mapping.status.preliminary.result,
+                11: getattr(mapping.status, status).result,
                 14: facts.study_moment,
                 19: moment(made_at),
             },
@@ -89,7 +110,7 @@ def alert_oru(
         observations,
         made_at=made_at,
         mapping=mapping,
-        status="preliminary",
+        status=status,
         language=alert.language,
     )
 
@@ -100,14 +121,13 @@ def alert_bundle(
     *,
     key: str,
     made_at: datetime,
-    escalated: bool = False,
-    acknowledged: bool = False,
+    turn: Turn = "first",
     mapping: FhirMapping | None = None,
     viewer_url: str | None = None,
 ) -> dict[str, Any]:
     """One transaction (R4B) with a Communication: in progress until it is acknowledged, then completed.
 
-    An escalation or acknowledgement replaces the Communication of the alert; it makes no second one.
+    Every later turn replaces the Communication of the alert; it makes no second one.
 
     Raises
     ------
@@ -123,16 +143,16 @@ def alert_bundle(
     patient: dict[str, Any] = {"value": clean(facts.patient_id)}
     if mapping.systems.patient:
         patient["system"] = mapping.systems.patient
-    texts = [(ESCALATED[alert.language] if escalated else "") + alert.subject, alert.message]
+    texts = [subject_line(alert, turn), alert.message]
     if viewer_url:
         texts.append(viewer_link(viewer_url, alert.study_instance_uid, finding=alert.finding))
     study = {"system": "urn:dicom:uid", "value": f"urn:oid:{checked_uid(alert.study_instance_uid)}"}
     communication = {
         "resourceType": "Communication",
         "identifier": [identifier(name)],
-        "status": "completed" if acknowledged else "in-progress",
+        "status": _COMMUNICATION[turn],
         "category": [{"coding": [coding(_CATEGORY, "alert", "Alert")], "text": "AI alert"}],
-        "priority": "stat" if escalated or alert.level == 1 else "urgent",
+        "priority": "stat" if turn == "escalation" or alert.level == 1 else "urgent",
         "subject": {"type": "Patient", "identifier": patient},
         "about": [{"type": "ImagingStudy", "identifier": study}],
         "sent": made_at.isoformat(timespec="milliseconds"),
@@ -141,11 +161,10 @@ def alert_bundle(
         "note": [{"text": clean(alert.disclaimer)}],
     }
     found = query(identifier(name))
-    if acknowledged or escalated:
-        request: dict[str, str] = {"method": "PUT", "url": f"Communication?{found}"}
-    else:
+    if turn == "first":
         request = {"method": "POST", "url": "Communication", "ifNoneExist": found}
-    turn = "acknowledged" if acknowledged else "escalated" if escalated else "sent"
+    else:
+        request = {"method": "PUT", "url": f"Communication?{found}"}
     made = {
         "resourceType": "Bundle",
         "identifier": identifier(urn("alert-bundle", alert.study_instance_uid, key, turn)),

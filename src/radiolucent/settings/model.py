@@ -17,6 +17,7 @@ from radiolucent.settings.sections import (
     WebSettings,
     WorkSettings,
 )
+from radiolucent.settings.telling import AlertSettings, MessageSettings
 from radiolucent.settings.ways import (
     PacsSettings,
     PriorSettings,
@@ -49,6 +50,11 @@ class Settings(Section):
     priors: PriorSettings = Field(default=PriorSettings(), description="Earlier studies of the patient.")
     worklist: WorklistSettings = Field(default=WorklistSettings(), description="The RIS's modality worklist.")
     reconcile: ReconcileSettings = Field(default=ReconcileSettings(), description="The daily comparison.")
+    messages: MessageSettings = Field(default=MessageSettings(), description="How messages are written.")
+    alerts: AlertSettings = Field(default=AlertSettings(), description="Who is alerted of what.")
+    presets: Path | None = Field(
+        default=None, description="Rows of the site for what a kind of PACS takes (TOML; docs/destinations.md)."
+    )
     destinations: tuple[DestinationSettings, ...] = Field(default=(), description="Places that results go to.")
     routes: tuple[RouteSettings, ...] = Field(
         default=(), description="Rules; without one, all engines read everything and results go to every destination."

@@ -119,14 +119,19 @@ class DestinationSettings(Section):
     """One place that results go to."""
 
     name: Name = Field(description="Its name in routes, rows and logs.")
-    kind: Literal["folder", "cstore", "stow", "mllp", "fhir"] = Field(description="How results get there.")
+    kind: Literal["folder", "cstore", "stow", "mllp", "fhir", "orthanc-flag"] = Field(
+        description="How results get there; orthanc-flag writes the worklist flag alone."
+    )
     folder: Path | None = Field(default=None, description="folder: where to write.")
     host: str = Field(default="", description="cstore, mllp: address.")
     port: Port = Field(default=0, description="cstore, mllp: TCP port.")
     called_ae: str = Field(default="", description="cstore: AE title of the PACS.")
     calling_ae: AeTitle = Field(default="RADIOLUCENT", description="cstore: our AE title.")
-    url: str = Field(default="", description="stow, fhir: base address.")
-    token: SecretStr = Field(default=SecretStr(""), description="stow, fhir: bearer token; better in the environment.")
+    url: str = Field(default="", description="stow, fhir, orthanc-flag: base address.")
+    metadata: str = Field(default="4001", description="orthanc-flag: number (from 1024) or name of the study metadata.")
+    token: SecretStr = Field(
+        default=SecretStr(""), description="stow, fhir, orthanc-flag: bearer token; better in the environment."
+    )
     preset: str = Field(default="everything", description="cstore, stow, folder: what it takes (docs/destinations.md).")
     commitment: Literal["no", "try", "require"] = Field(default="no", description="cstore: ask for storage commitment.")
     tls: bool = Field(default=False, description="cstore, mllp: TLS, checked against the system's or the given CA.")
@@ -150,6 +155,7 @@ class DestinationSettings(Section):
             "stow": ("url",),
             "mllp": ("host", "port"),
             "fhir": ("url",),
+            "orthanc-flag": ("url",),
         }
         missing = [name for name in needs[self.kind] if not getattr(self, name)]
         if missing:

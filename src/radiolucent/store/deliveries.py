@@ -9,7 +9,7 @@ from sqlalchemy import func, or_, select
 
 from radiolucent.errors import NoSuchStudy
 from radiolucent.store.records import DeliveryRecord, record
-from radiolucent.store.study_tables import DeliveryRow
+from radiolucent.store.study_tables import DeliveryRow, ReadingRow, RevisionRow
 from radiolucent.store.unit_of_work import Work
 
 RESULT, WITHDRAWAL = "result", "withdrawal"
@@ -72,6 +72,43 @@ class Deliveries:
             record(DeliveryRecord, row)
             for row in self._session.scalars(select(DeliveryRow).where(DeliveryRow.state == "sending"))
         )
+
+    def under_way(self, study_instance_uid: str, destination: str, *, besides: int) -> bool:
+        """Whether a worker hands an earlier result of the study over to the destination at this moment."""
+        wanted = select(DeliveryRow.id).where(
+            DeliveryRow.study_instance_uid == study_instance_uid,
+            DeliveryRow.destination == destination,
+            DeliveryRow.state == "sending",
+            DeliveryRow.id < besides,
+        )
+        return self._session.scalars(wanted.limit(1)).one_or_none() is not None
+
+    def sent_before(self, study_instance_uid: str, revision: int) -> tuple[int, ...]:
+        """Earlier revisions whose result some destination holds, or may hold: a try whose end isn't known counts."""
+        wanted = select(DeliveryRow.revision).where(
+            DeliveryRow.study_instance_uid == study_instance_uid,
+            DeliveryRow.revision < revision,
+            DeliveryRow.kind == RESULT,
+            DeliveryRow.attempts > 0,
+        )
+        return tuple(sorted(set(self._session.scalars(wanted))))
+
+    def standing(self, deliveries: Iterable[DeliveryRecord]) -> dict[int, tuple[str, int | None]]:
+        """Priority of the reading and its urgency, by the delivery's id."""
+        ids = [one.id for one in deliveries]
+        same = (RevisionRow.study_instance_uid == DeliveryRow.study_instance_uid) & (
+            RevisionRow.number == DeliveryRow.revision
+        )
+        read = (ReadingRow.study_instance_uid == DeliveryRow.study_instance_uid) & (
+            ReadingRow.revision == DeliveryRow.revision
+        )
+        wanted = (
+            select(DeliveryRow.id, RevisionRow.priority, ReadingRow.urgency)
+            .join(RevisionRow, same)
+            .outerjoin(ReadingRow, read)
+            .where(DeliveryRow.id.in_(ids))
+        )
+        return {found: (priority, urgency) for found, priority, urgency in self._session.execute(wanted)}
 
     def take(self, delivery_id: int) -> DeliveryRecord:
         """Begin a try: counts it. A delivery that isn't waiting stays as it is."""

@@ -60,6 +60,12 @@ DELIVERY_STATES: Final[tuple[State, ...]] = (
     _state("cancelled", "superseded or withdrawn before it was sent", terminal=True),
 )
 
+ALERT_STATES: Final[tuple[State, ...]] = (
+    _state("open", "nobody has acknowledged it yet"),
+    _state("acknowledged", "a person took note of it", terminal=True),
+    _state("ended", "the reading was taken back, or a later one doesn't hold the finding", terminal=True),
+)
+
 READ_STATES: Final = ("read", "partly-read", "not-read")
 """States of a revision that has a reading."""
 

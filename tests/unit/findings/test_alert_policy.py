@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radiolucent.findings.alert_policy import Waiting, acknowledge, alert_key, escalate, notification, plan
+from radiolucent.findings.alert_policy import Waiting, alert_key, plan
 from radiolucent.findings.alerts import Alert, Sent, default_alerts
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -79,7 +79,7 @@ def test_an_alert_is_escalated_once_when_nobody_acknowledged_it_in_time(level: i
     before = plan(due - timedelta(seconds=1), [], {"k": entry}, TABLE)
     assert (before.escalate, before.again_at) == ((), due)
     assert plan(due, [], {"k": entry}, TABLE).escalate == ("k",)
-    later = plan(due + 1000 * MINUTE, [], {"k": escalate(entry, due)}, TABLE)
+    later = plan(due + 1000 * MINUTE, [], {"k": replace(entry, escalated_at=due)}, TABLE)
     assert (later.escalate, later.again_at) == ((), None)
 
 
@@ -88,15 +88,6 @@ def test_an_acknowledgement_on_one_channel_counts_on_all() -> None:
     late = NOW + 60 * MINUTE
     made = plan(late, waiting([1, 1]), sent, TABLE, acknowledged={"k0": NOW, "k1": NOW})
     assert (made.send, made.escalate, made.held, made.again_at) == ((), (), 0, None)
-
-
-def test_the_first_acknowledgement_counts_and_nothing_is_escalated_after_it() -> None:
-    entry = acknowledge(Sent(level=1, sent_at=NOW), NOW + MINUTE)
-    assert acknowledge(entry, NOW + 5 * MINUTE) == entry
-    with pytest.raises(ValueError, match="once"):
-        escalate(entry, NOW)
-    with pytest.raises(ValueError, match="once"):
-        escalate(escalate(Sent(level=1, sent_at=NOW), NOW), NOW)
 
 
 def test_a_key_follows_from_the_alert_and_not_from_its_words() -> None:
@@ -110,9 +101,3 @@ def test_a_key_follows_from_the_alert_and_not_from_its_words() -> None:
         alert_key(replace(first, finding="effusion")),
     ]
     assert len({alert_key(first), *others}) == 6
-
-
-def test_the_web_shows_the_alert_as_it_is() -> None:
-    row = notification(alert(), key="k", raised_at=NOW)
-    assert (row.level, row.tier, row.message) == (1, "A", "To check: the pleural line.")
-    assert not row.escalated

@@ -36,7 +36,7 @@ class MemoryQueues:
     def read(self, revision: RevisionRecord) -> None:
         self.revisions.append(revision)
 
-    def deliver(self, delivery: DeliveryRecord, *, at: datetime) -> None:
+    def deliver(self, delivery: DeliveryRecord, *, place: int) -> None:
         self.deliveries.append(delivery)
 
     def delivery_states(self, deliveries: Sequence[DeliveryRecord]) -> dict[int, str]:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from radiolucent.errors import EncodingError
-from radiolucent.findings.alert_policy import alert_key
+from radiolucent.findings.alert_policy import Turn, alert_key
 from radiolucent.findings.alerts import alerts
 from radiolucent.results.alert_messages import alert_bundle, alert_oru
 from radiolucent.results.hl7 import filler_order_number
@@ -19,16 +19,16 @@ ALERTING = [name for name, reading in readings().items() if alerts(reading)]
 
 @pytest.mark.parametrize("kind", ALERTING)
 @pytest.mark.parametrize("language", ["en", "de"])
-@pytest.mark.parametrize("escalated", [False, True])
-def test_the_message_is_valid_and_holds_the_alert_alone(kind: str, language: str, escalated: bool) -> None:
+@pytest.mark.parametrize(("turn", "status"), [("first", "P"), ("escalation", "P"), ("withdrawn", "W")])
+def test_the_message_is_valid_and_holds_the_alert_alone(kind: str, language: str, turn: Turn, status: str) -> None:
     reading = readings()[kind]
     for alert in alerts(reading, language=language):
-        data = alert_oru(alert, reading, FACTS, key=alert_key(alert), made_at=MADE_AT, escalated=escalated)
+        data = alert_oru(alert, reading, FACTS, key=alert_key(alert), made_at=MADE_AT, turn=turn)
         message = Received.of(data)
         assert strictly_valid(data)
         assert alert.message in message.study()["ai-alert"][0]
         assert message.study()["disclaimer"] == (alert.disclaimer,)
-        assert {one.status for one in message.observations()} == {"P"}
+        assert {one.status for one in message.observations()} == {status}
         assert message.field("OBR", 3)[0] != filler_order_number(reading, FACTS)
         assert message.groups() == []
 
@@ -39,7 +39,7 @@ def test_the_same_alert_is_the_same_message_and_the_escalated_one_is_not() -> No
     options: dict[str, Any] = {"key": alert_key(alert), "made_at": MADE_AT}
     first = alert_oru(alert, reading, FACTS, **options)
     assert first == alert_oru(alert, reading, FACTS, **options)
-    assert first.split(b"|")[9] != alert_oru(alert, reading, FACTS, escalated=True, **options).split(b"|")[9]
+    assert first.split(b"|")[9] != alert_oru(alert, reading, FACTS, turn="escalation", **options).split(b"|")[9]
 
 
 def test_the_urgency_of_the_alert_is_that_of_the_communication() -> None:
@@ -49,7 +49,7 @@ def test_the_urgency_of_the_alert_is_that_of_the_communication() -> None:
             (entry,) = made["entry"]
             assert entry["resource"]["priority"] == ("stat" if alert.level == 1 else "urgent")
             assert entry["request"]["ifNoneExist"].startswith("identifier=urn:ietf:rfc:3986%7Curn:uuid:")
-            again = alert_bundle(alert, FACTS, key=alert_key(alert), made_at=MADE_AT, acknowledged=True)
+            again = alert_bundle(alert, FACTS, key=alert_key(alert), made_at=MADE_AT, turn="acknowledged")
             assert again["entry"][0]["fullUrl"] == entry["fullUrl"]
             assert again["identifier"] != made["identifier"]
 

@@ -2,10 +2,18 @@
 
 import pytest
 
-from radiolucent.store.states import DELIVERY_STATES, INSTANCE_STATES, REVISION_STATES, STUDY_STATES, State, names
+from radiolucent.store.states import (
+    ALERT_STATES,
+    DELIVERY_STATES,
+    INSTANCE_STATES,
+    REVISION_STATES,
+    STUDY_STATES,
+    State,
+    names,
+)
 
 
-@pytest.mark.parametrize("table", [STUDY_STATES, INSTANCE_STATES, REVISION_STATES, DELIVERY_STATES])
+@pytest.mark.parametrize("table", [STUDY_STATES, INSTANCE_STATES, REVISION_STATES, DELIVERY_STATES, ALERT_STATES])
 def test_states_are_told_apart_and_explained(table: tuple[State, ...]) -> None:
     assert len(set(names(table))) == len(table)
     assert all(len(state.meaning) > 10 for state in table)

@@ -1,15 +1,14 @@
-"""The channels that an alert goes out on: RIS, EHR, mail and the web, each with the same notice."""
+"""The channels that an alert goes out on: RIS, EHR and mail, each with the same notice. The web reads the rows."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from radiolucent.errors import EncodingError, FinalDelivery
-from radiolucent.findings.alert_policy import Notification, notification
+from radiolucent.findings.alert_policy import Turn
 from radiolucent.findings.alerts import Alert
 from radiolucent.findings.reading import Reading
 from radiolucent.results.alert_messages import alert_bundle, alert_oru
@@ -17,6 +16,8 @@ from radiolucent.results.destinations.fhir_rest import FhirRest
 from radiolucent.results.destinations.mllp import Mllp
 from radiolucent.results.destinations.package import Receipt
 from radiolucent.results.destinations.smtp import Smtp
+from radiolucent.results.fhir_mapping import FhirMapping
+from radiolucent.results.hl7_mapping import OruMapping
 from radiolucent.results.order import OrderFacts
 
 
@@ -27,9 +28,8 @@ class Notice:
     Parameters
     ----------
     key : of the alert (`alert_policy.alert_key`); what is sent again is the same message.
-    at : when it was raised, with a time zone; not the time of the attempt.
+    at : when it was raised, or when its turn came, with a time zone; not the time of the attempt.
     held : how many more the rate limit holds back.
-    escalated : nobody acknowledged it in time.
     """
 
     alert: Alert
@@ -38,11 +38,13 @@ class Notice:
     reading: Reading
     facts: OrderFacts
     held: int = 0
-    escalated: bool = False
+    turn: Turn = "first"
 
 
 class Channel(Protocol):
-    """A way that alerts go out."""
+    """A way that alerts go out. `takes` are the turns that mean something there."""
+
+    takes: ClassVar[tuple[Turn, ...]]
 
     @property
     def name(self) -> str:
@@ -64,8 +66,10 @@ class Channel(Protocol):
 class Hl7Channel:
     """Alerts to a RIS over MLLP."""
 
+    takes: ClassVar[tuple[Turn, ...]] = ("first", "escalation", "withdrawn")
     destination: Mllp
     viewer_url: str | None = None
+    mapping: OruMapping | None = None
 
     @property
     def name(self) -> str:
@@ -87,8 +91,9 @@ class Hl7Channel:
                 notice.facts,
                 key=notice.key,
                 made_at=notice.at,
-                escalated=notice.escalated,
+                turn=notice.turn,
                 viewer_url=self.viewer_url,
+                mapping=self.mapping,
             )
         except EncodingError as error:
             raise FinalDelivery(str(error), destination=self.name) from error
@@ -99,16 +104,18 @@ class Hl7Channel:
 class FhirChannel:
     """Alerts to an EHR as FHIR Communications."""
 
+    takes: ClassVar[tuple[Turn, ...]] = ("first", "escalation", "acknowledged", "withdrawn")
     destination: FhirRest
     viewer_url: str | None = None
+    mapping: FhirMapping | None = None
 
     @property
     def name(self) -> str:
         """Its name in the settings."""
         return self.destination.name
 
-    def send(self, notice: Notice, *, acknowledged: bool = False) -> Receipt:
-        """Create the Communication, or complete it once it was `acknowledged`.
+    def send(self, notice: Notice) -> Receipt:
+        """Create the Communication, or put the one that is there into its new state.
 
         Raises
         ------
@@ -121,9 +128,9 @@ class FhirChannel:
                 notice.facts,
                 key=notice.key,
                 made_at=notice.at,
-                escalated=notice.escalated,
-                acknowledged=acknowledged,
+                turn=notice.turn,
                 viewer_url=self.viewer_url,
+                mapping=self.mapping,
             )
         except EncodingError as error:
             raise FinalDelivery(str(error), destination=self.name) from error
@@ -134,6 +141,7 @@ class FhirChannel:
 class MailChannel:
     """Alerts by mail, without patient identity."""
 
+    takes: ClassVar[tuple[Turn, ...]] = ("first", "escalation", "withdrawn")
     destination: Smtp
 
     @property
@@ -150,23 +158,10 @@ class MailChannel:
             As `Smtp.send`.
         """
         return self.destination.send(
-            notice.alert, key=notice.key, at=notice.at, held=notice.held, escalated=notice.escalated
+            notice.alert,
+            key=notice.key,
+            at=notice.at,
+            held=notice.held,
+            turn=notice.turn,
+            accession_number=notice.facts.accession_number,
         )
-
-
-@dataclass(frozen=True, kw_only=True)
-class WebChannel:
-    """Alerts in the web's worklist: a row that is kept until somebody acknowledges it.
-
-    Parameters
-    ----------
-    keep : writes the row in a transaction; a row with the same key replaces the earlier one.
-    """
-
-    keep: Callable[[Notification], None]
-    name: str = "web"
-
-    def send(self, notice: Notice) -> Receipt:
-        """Keep the row."""
-        self.keep(notification(notice.alert, key=notice.key, raised_at=notice.at, escalated=notice.escalated))
-        return Receipt(destination=self.name, delivered=(notice.key,))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from radiolucent.errors import RetriableDelivery
 from radiolucent.results.destinations.http import Answer, HttpPeer
-from radiolucent.results.destinations.package import Receipt
+from radiolucent.results.destinations.package import Package, Receipt
 from radiolucent.results.statements import checked_uid
 
 USER_METADATA = 1024
@@ -42,6 +42,18 @@ class OrthancFlag:
         """Its name in the settings."""
         return self.peer.name
 
+    def deliver(self, package: Package) -> Receipt:
+        """Write the package's flag, or take away one that an earlier revision may have left.
+
+        Raises
+        ------
+        RetriableDelivery, FinalDelivery, EncodingError
+            As `flag`.
+        """
+        if not package.flag and package.revision == 1 and package.status == "preliminary":
+            return Receipt(destination=self.name)
+        return self.flag(package.study_instance_uid, package.flag)
+
     def flag(self, study_instance_uid: str, text: str) -> Receipt:
         """Write the flag; an empty text takes it away.
 
@@ -57,7 +69,8 @@ class OrthancFlag:
         where = f"studies/{self._study(checked_uid(study_instance_uid))}/metadata/{self.metadata}"
         method, content = ("PUT", text.encode()) if text else ("DELETE", None)
         answer = self.peer.request(method, where, content=content, headers={"Content-Type": "text/plain"})
-        self._check(answer, "the flag was refused")
+        if text or answer.status != 404:  # what isn't there needn't be taken away
+            self._check(answer, "the flag was refused")
         return Receipt(destination=self.name, delivered=(study_instance_uid,))
 
     def _study(self, uid: str) -> str:

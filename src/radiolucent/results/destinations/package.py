@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Literal, Protocol
@@ -21,7 +21,15 @@ from pydicom.errors import InvalidDicomError
 from radiolucent.errors import EncodingError
 from radiolucent.results.order import Status
 
-Kind = Literal["parametric-map", "segmentation", "secondary-capture", "presentation-state", "report", "key-objects"]
+Kind = Literal[
+    "parametric-map",
+    "segmentation",
+    "secondary-capture",
+    "presentation-state",
+    "report",
+    "key-objects",
+    "worklist-flag",
+]
 KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
     {  # SOP Class UID (PS3.6 annex A) → what presets call it
         "1.2.840.10008.5.1.4.1.1.30": "parametric-map",
@@ -43,6 +51,7 @@ class DicomFile:
     Parameters
     ----------
     path : a complete DICOM file (PS3.10). The UIDs are those of its data set.
+    is_flag : the capture that carries the worklist flag in its series description; a result it is not.
     """
 
     path: Path
@@ -51,11 +60,12 @@ class DicomFile:
     study_instance_uid: str
     series_instance_uid: str
     transfer_syntax_uid: str
+    is_flag: bool = False
 
     @property
     def kind(self) -> Kind | None:
         """What presets call it, or None for a class that this project doesn't write."""
-        return KINDS.get(self.sop_class_uid)
+        return "worklist-flag" if self.is_flag else KINDS.get(self.sop_class_uid)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,9 +75,10 @@ class Package:
     Parameters
     ----------
     status : what the messages say; a withdrawal holds the rejection note alone as DICOM.
-    objects : in the order in which they are sent; key objects come last.
+    objects : in the order in which they are sent; the flag comes first, key objects come last.
     oru : one HL7 v2 message without MLLP framing, or empty.
     fhir : one transaction Bundle as JSON text, or empty.
+    flag : what a list shows before the study is opened (`results.worklist_flag.flag_text`); empty takes a flag away.
 
     Raises
     ------
@@ -82,6 +93,7 @@ class Package:
     objects: tuple[DicomFile, ...] = ()
     oru: bytes = b""
     fhir: str = ""
+    flag: str = ""
 
     def __post_init__(self) -> None:
         if not _UID.fullmatch(self.study_instance_uid):
@@ -103,6 +115,7 @@ class Package:
             *(item.sop_instance_uid for item in self.objects),
             hashlib.sha256(self.oru).hexdigest(),
             hashlib.sha256(self.fhir.encode()).hexdigest(),
+            *([self.flag] if self.flag else []),
         )
         return hashlib.sha256("\n".join(told).encode()).hexdigest()
 
@@ -180,8 +193,14 @@ def package_files(
     status: Status = "preliminary",
     oru: bytes = b"",
     fhir: Mapping[str, object] | None = None,
+    flag: str = "",
+    flag_file: Path | None = None,
 ) -> Package:
     """A package of encoded files, key objects last, so that nothing is listed before it can be there.
+
+    Parameters
+    ----------
+    flag_file : the capture that carries the flag, where there is one; it goes before everything else.
 
     Raises
     ------
@@ -191,11 +210,13 @@ def package_files(
         If an object belongs to another study, or two have the same UID.
     """
     objects = sorted((dicom_file(path) for path in paths), key=lambda item: (item.kind == "key-objects", item.path))
+    first = [replace(dicom_file(flag_file), is_flag=True)] if flag_file else []
     return Package(
         study_instance_uid=study_instance_uid,
         revision=revision,
         status=status,
-        objects=tuple(objects),
+        objects=(*first, *objects),
         oru=oru,
         fhir=json.dumps(fhir, ensure_ascii=False) if fhir else "",
+        flag=flag,
     )

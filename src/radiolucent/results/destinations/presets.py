@@ -96,6 +96,7 @@ def preset(name: str, table: Mapping[str, Preset] | None = None) -> Preset:
 def select(package: Package, chosen: Preset) -> Selection:
     """What of the package this kind of PACS takes; what it can't take is named, never dropped unseen.
 
+    The worklist flag goes only where the preset asks for it; it is no result, and where nobody asks nothing is missing.
     A withdrawal is sent whatever the preset says: who shows a result must be told that it is taken back.
     """
     if package.status == "withdrawn":
@@ -103,11 +104,12 @@ def select(package: Package, chosen: Preset) -> Selection:
     left_out = {
         item.sop_instance_uid: f"this destination's preset takes no {item.kind or 'object of this class'}"
         for item in package.objects
-        if item.kind not in chosen.objects
+        if item.kind not in chosen.objects and not item.is_flag
     }
     if left_out and chosen.references == "complete":
         for item in package.objects:
             if item.kind == "key-objects" and item.sop_instance_uid not in left_out:
                 left_out[item.sop_instance_uid] = "it lists objects that this destination doesn't take"
-    kept = tuple(item for item in package.objects if item.sop_instance_uid not in left_out)
+    unasked = () if "worklist-flag" in chosen.objects else tuple(item for item in package.objects if item.is_flag)
+    kept = tuple(item for item in package.objects if item.sop_instance_uid not in left_out and item not in unasked)
     return Selection(objects=kept, left_out=left_out)

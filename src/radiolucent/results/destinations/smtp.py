@@ -13,8 +13,9 @@ from email.message import EmailMessage
 from email.utils import format_datetime
 
 from radiolucent.errors import FinalDelivery, RetriableDelivery, SetupError
+from radiolucent.findings.alert_policy import Turn
 from radiolucent.findings.alerts import Alert
-from radiolucent.results.alert_messages import ESCALATED
+from radiolucent.results.alert_messages import subject_line
 from radiolucent.results.destinations.package import Receipt
 from radiolucent.results.destinations.statuses import smtp_meaning
 from radiolucent.results.statements import viewer_link
@@ -28,8 +29,9 @@ class Smtp:
     ----------
     sender, recipients : addresses.
     starttls : context for STARTTLS, or None where the server is on this machine.
-    viewer_url : address with ``{study}``; the only thing in a mail that leads to the study. Without it a reader looks
-        for the alert in the worklist.
+    viewer_url : address with ``{study}``; with it a mail leads to the study. Without it a reader looks for the alert in
+        the worklist.
+    accession : whether a mail holds the accession number, which leads to the patient within the hospital.
 
     Raises
     ------
@@ -45,6 +47,7 @@ class Smtp:
     timeout_s: float = 30.0
     starttls: ssl.SSLContext | None = None
     viewer_url: str | None = None
+    accession: bool = False
 
     def __post_init__(self) -> None:
         if not self.recipients:
@@ -57,13 +60,16 @@ class Smtp:
             if not known.domain:
                 raise SetupError(f"{self.name}: an address has no domain: set it anew")
 
-    def send(self, alert: Alert, *, key: str, at: datetime, held: int = 0, escalated: bool = False) -> Receipt:
+    def send(
+        self, alert: Alert, *, key: str, at: datetime, held: int = 0, turn: Turn = "first", accession_number: str = ""
+    ) -> Receipt:
         """Send one alert.
 
         Parameters
         ----------
         key : of the alert; a mail that is sent again has the same Message-ID.
         held : messages that the rate limit held back so far; told, never dropped.
+        accession_number : of the study; in the mail only where the site wants that.
 
         Raises
         ------
@@ -72,7 +78,7 @@ class Smtp:
         FinalDelivery
             If it refuses sender, recipient or mail (5yz), or its certificate isn't trusted.
         """
-        mail = self.compose(alert, key=key, at=at, held=held, escalated=escalated)
+        mail = self.compose(alert, key=key, at=at, held=held, turn=turn, accession_number=accession_number)
         try:
             with smtplib.SMTP(self.host, self.port, timeout=self.timeout_s) as server:
                 if self.starttls is not None:
@@ -95,14 +101,15 @@ class Smtp:
         warnings = (f"{len(refused)} of {len(self.recipients)} recipients were refused",) if refused else ()
         return Receipt(destination=self.name, delivered=(str(mail["Message-ID"]),), warnings=warnings)
 
-    def compose(self, alert: Alert, *, key: str, at: datetime, held: int = 0, escalated: bool = False) -> EmailMessage:
+    def compose(
+        self, alert: Alert, *, key: str, at: datetime, held: int = 0, turn: Turn = "first", accession_number: str = ""
+    ) -> EmailMessage:
         """The mail: subject, what to verify, the link and the disclaimer."""
         words = _WORDS[alert.language]
         mail = EmailMessage()
         mail["From"], mail["To"] = self.sender, ", ".join(self.recipients)
-        mail["Subject"] = (ESCALATED[alert.language] if escalated else "") + " ".join(alert.subject.split())
+        mail["Subject"] = " ".join(subject_line(alert, turn).split())
         mail["Date"] = format_datetime(at)
-        turn = "escalated" if escalated else "first"
         digest = hashlib.sha256(f"{key}\n{turn}".encode()).hexdigest()[:40]
         mail["Message-ID"] = f"<{digest}@{Address(addr_spec=self.sender).domain}>"
         mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: no answering machine answers
@@ -113,6 +120,8 @@ class Smtp:
             lines.append(viewer_link(self.viewer_url, alert.study_instance_uid, finding=alert.finding))
         else:
             lines.append(words["worklist"])
+        if self.accession and accession_number:
+            lines.append(words["accession"].format(number=" ".join(accession_number.split())))
         if held:
             lines.append(words["held"].format(held=held))
         mail.set_content("\n\n".join([*lines, alert.disclaimer]) + "\n")
@@ -126,10 +135,12 @@ class Smtp:
 _WORDS: Mapping[str, Mapping[str, str]] = {
     "en": {
         "worklist": "The study is marked in the worklist.",
+        "accession": "Accession number {number}",
         "held": "{held} more alerts are waiting in the worklist.",
     },
     "de": {
         "worklist": "Die Untersuchung ist in der Arbeitsliste markiert.",
+        "accession": "Auftragsnummer {number}",
         "held": "{held} weitere Meldungen warten in der Arbeitsliste.",
     },
 }
