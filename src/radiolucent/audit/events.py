@@ -270,10 +270,11 @@ class ImagesLooked(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class StudyFinished(Event):
-    """A reader is done with a study: it leaves the open worklist until something new of it arrives."""
+    """A reader is done with a study: it leaves the open list until something new of it arrives. Or it is taken back."""
 
     kind: ClassVar[str] = "study.finished"
     action: ClassVar[Action] = "U"
+    finished: bool
 
 
 assert alert_events  # loaded, so that `KINDS` holds its kinds

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 from radiolucent.findings.profile import IntendedUse
 from radiolucent.rollout.phases import PHASES, Phase
 
-Role = Literal["viewer", "resident", "radiologist", "lead", "admin", "auditor", "validator"]
+Role = Literal["viewer", "resident", "radiologist", "lead", "admin", "auditor", "validator", "sender"]
 Route = Literal[
     "image",
     "worklist",
@@ -21,7 +21,9 @@ Route = Literal[
     "modify",
     "set-urgency",
     "claim",
+    "finish",
     "upload",
+    "send",
     "training",
     "grant-training",
     "monitoring",
@@ -79,8 +81,11 @@ RULES: tuple[Rule, ...] = (
     Rule(route="modify", roles=_TEST, states=PHASES),
     Rule(route="set-urgency", roles=_READ),
     Rule(route="claim", roles=("resident", *_READ)),
+    Rule(route="finish", roles=_READ),
     Rule(route="upload", roles=("resident", *_READ, *_TEST)),
     Rule(route="training", roles=(*_VIEW, *_TEST)),
+    # a machine that sends images, and sees nothing
+    Rule(route="send", roles=("sender",)),
     # what keeps the system in order
     Rule(route="grant-training", roles=("admin",)),
     Rule(route="monitoring", roles=(*_RUN, "auditor")),

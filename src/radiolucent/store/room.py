@@ -122,6 +122,10 @@ class Room:
         """All decisions on a study, oldest first."""
         return self._decisions(DecisionRow.study_instance_uid == study)
 
+    def decided(self) -> frozenset[str]:
+        """The studies on which anything was decided."""
+        return frozenset(self._session.scalars(select(DecisionRow.study_instance_uid).distinct()))
+
     def decisions_since(self, since: datetime, *, engine: str = "") -> list[Decision]:
         """All decisions since then, oldest first; of one engine (``name@version``) or all."""
         return self._decisions(DecisionRow.at >= since, *([DecisionRow.engine == engine] if engine else []))

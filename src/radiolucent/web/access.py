@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hmac
+import secrets
 import threading
-from collections import defaultdict, deque
+from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,6 +24,7 @@ from radiolucent.store.audit import AuditTrail
 from radiolucent.store.people import People, Session
 from radiolucent.store.site import Site
 from radiolucent.store.unit_of_work import Store, Work
+from radiolucent.web.explanation_desk import Desk
 from radiolucent.web.sources import Source
 
 COOKIE: Final = "radiolucent_session"
@@ -73,6 +75,32 @@ class Limiter:
             return True
 
 
+class Searches:
+    """What was searched for, under names that say nothing: a patient's number belongs into no address.
+
+    Kept in memory, the last `most` of all accounts; each is for the account that asked.
+    """
+
+    def __init__(self, most: int = 2000) -> None:
+        self._most, self._lock = most, threading.Lock()
+        self._texts: OrderedDict[str, tuple[str, str]] = OrderedDict()
+
+    def keep(self, text: str, account: str) -> str:
+        """A name for this text."""
+        name = secrets.token_hex(8)
+        with self._lock:
+            self._texts[name] = (account, text)
+            while len(self._texts) > self._most:
+                self._texts.popitem(last=False)
+        return name
+
+    def text(self, name: str, account: str) -> str:
+        """The text of this name; empty where it is unknown or another account's."""
+        with self._lock:
+            owner, text = self._texts.get(name, ("", ""))
+        return text if owner == account else ""
+
+
 Reader = Callable[[Path, Path, Callable[[str, int, int], None]], None]
 
 
@@ -86,6 +114,7 @@ class Premises:
     limits : by engine label, what it can't do; from its card.
     read : reads what lies under a path into a new folder, with progress; None where uploads aren't taken.
     uploads : folder of uploads, one the `source` looks into.
+    desk : makes explanations on request; None where there are none.
     """
 
     store: Store
@@ -94,10 +123,12 @@ class Premises:
     limits: dict[str, tuple[str, ...]] = field(default_factory=dict)
     read: Reader | None = None
     uploads: Path | None = None
+    desk: Desk | None = None
     profile: Profile = field(default_factory=default_profile)
     phases: PhaseTable = field(default_factory=default_phases)
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     logins: Limiter = field(default_factory=Limiter)
+    searches: Searches = field(default_factory=Searches)
     secure_cookies: bool = False
     demo_accounts: tuple[tuple[str, str, str], ...] = ()
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from fastapi.responses import HTMLResponse, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from radiolucent import __version__
-from radiolucent.findings.reading import NOT_FOR_CLINICAL_USE, Finding
+from radiolucent.findings.reading import NOT_FOR_CLINICAL_USE
 from radiolucent.findings.taxonomy import finding_type
 from radiolucent.rollout.policy import ROUTES, decide
 from radiolucent.store.site import Site
@@ -103,7 +103,18 @@ def waited(value: float) -> str:
     return f"{int(value) // 60:02d}:{int(value) % 60:02d}"
 
 
-def number(finding: Finding) -> str:
+class Scored(Protocol):
+    """What is printed of a finding's number: a `Finding`, or its row in short."""
+
+    @property
+    def score(self) -> float: ...
+    @property
+    def probability(self) -> float | None: ...
+    @property
+    def operating_point(self) -> float: ...
+
+
+def number(finding: Scored) -> str:
     """A calibrated probability in per cent, never 0 or 100; an uncalibrated score never in per cent."""
     if finding.probability is None:
         return f"{finding.score:.2f}"
@@ -112,7 +123,7 @@ def number(finding: Finding) -> str:
     return f"{finding.probability:.0%}" if finding.probability >= 1 - MOST_SURE else f"<{1 - MOST_SURE:.0%}"
 
 
-def threshold(finding: Finding) -> str:
+def threshold(finding: Scored) -> str:
     """The operating point, in the form of `number`."""
     calibrated = finding.probability is not None
     return f"{finding.operating_point:.0%}" if calibrated else f"{finding.operating_point:.2f}"

@@ -18,11 +18,17 @@ from radiolucent.imaging.header import text
 from radiolucent.imaging.loading import load
 from radiolucent.imaging.study import Problem, Stack, Study
 from radiolucent.results.reading_json import readings_from_json, unpack_evidence
+from radiolucent.store.facts import Facts, reason_of
+from radiolucent.store.records import ReadingRecord, StudyRecord
+from radiolucent.store.revisions import Readings
 from radiolucent.store.room import Room
-from radiolucent.store.studies import Filters, Studies, StudyLine
-from radiolucent.store.unit_of_work import Store
+from radiolucent.store.studies import Filters, Studies
+from radiolucent.store.unit_of_work import Store, Work
+from radiolucent.store.worklist import Line, Query, Worklist
+from radiolucent.web.listing import listed, word_of
 
 _KEPT = 8
+_CAUGHT_UP = 50
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +37,7 @@ class Summary:
 
     Parameters
     ----------
-    state : ``done``, ``partly-read``, ``not-read``, ``waiting`` or ``failed``.
+    state : ``done``, ``partly-read``, ``not-read``, ``waiting``, ``failed``, ``kept`` or ``withdrawn``.
     reason : why there is no (whole) reading, or empty.
     reading : None where there is none yet.
     digest : SHA-256 of the reading's document; tells which reading a decision was about.
@@ -82,6 +88,18 @@ class Source(Protocol):
 
     def with_series(self, series_instance_uid: str) -> OpenStudy | None:
         """The study, or prior, that holds this series."""
+
+    def page(self, work: Work, query: Query) -> tuple[list[Line], int]:
+        """One page of the worklist, and how many lines there are on all pages."""
+
+    def arrived_since(self, work: Work, moment: datetime) -> int:
+        """How many studies came after this moment."""
+
+    def newest(self, work: Work) -> datetime | None:
+        """When the last one came."""
+
+    def modalities(self, work: Work) -> list[str]:
+        """Every modality there is."""
 
 
 _T = TypeVar("_T")
@@ -144,6 +162,18 @@ class FolderSource:
                         return self.open(one.study_instance_uid)
         return None
 
+    def page(self, work: Work, query: Query) -> tuple[list[Line], int]:
+        return listed(self.every(), work, query)
+
+    def arrived_since(self, work: Work, moment: datetime) -> int:
+        return sum(one.received_at > moment for one in self.every())
+
+    def newest(self, work: Work) -> datetime | None:
+        return max((one.received_at for one in self.every()), default=None)
+
+    def modalities(self, work: Work) -> list[str]:
+        return sorted({word for one in self.every() for word in one.modality.split(", ") if word})
+
     def _cases(self) -> list[Path]:
         if not self.root.is_dir():
             return []
@@ -186,12 +216,12 @@ class StoreSource:
     def every(self) -> list[Summary]:
         with self._store.read() as work:
             lines = Studies(work).list(Filters(limit=1000))
-        return [self._summary(line) for line in lines]
+        return [self._summary(line.study, line.reading) for line in lines]
 
     def summary(self, study_instance_uid: str) -> Summary | None:
         with self._store.read() as work:
-            lines = Studies(work).list(Filters(text=study_instance_uid, limit=10))
-        return next((self._summary(one) for one in lines if one.study.study_instance_uid == study_instance_uid), None)
+            study, latest = Studies(work).find(study_instance_uid), Readings(work).latest(study_instance_uid)
+        return self._summary(study, latest) if study else None
 
     def open(self, study_instance_uid: str) -> OpenStudy | None:
         summary = self.summary(study_instance_uid)
@@ -212,16 +242,37 @@ class StoreSource:
         uid = self._study_of(series_instance_uid)
         return self.open(uid) if uid else None
 
+    def page(self, work: Work, query: Query) -> tuple[list[Line], int]:
+        self.catch_up(work)
+        return Worklist(work).page(query)
+
+    def arrived_since(self, work: Work, moment: datetime) -> int:
+        return Worklist(work).arrived_since(moment)
+
+    def newest(self, work: Work) -> datetime | None:
+        return Worklist(work).newest()
+
+    def modalities(self, work: Work) -> list[str]:
+        return Worklist(work).modalities()
+
+    def catch_up(self, work: Work) -> None:
+        """Keep the facts of readings that an earlier version made, a few at a time."""
+        for found in Facts(work).missing(limit=_CAUGHT_UP):
+            reading = self._reading(found)
+            if reading is not None:
+                Facts(work).keep(reading, revision=found.revision)
+
+    def _reading(self, found: ReadingRecord) -> Reading | None:
+        path = self._store.folder / found.folder / "reading.json"
+        return self._readings.get(found.digest, lambda: _one_of(path, found.study_instance_uid))
+
     def _study_of(self, series_instance_uid: str) -> str:
         with self._store.read() as work:
             return Room(work).study_of_series(series_instance_uid)
 
-    def _summary(self, line: StudyLine) -> Summary:
-        study, found = line.study, line.reading
-        reading = None
-        if found is not None and found.withdrawn_at is None:
-            path = self._store.folder / found.folder / "reading.json"
-            reading = self._readings.get(found.digest, lambda: _one_of(path, study.study_instance_uid))
+    def _summary(self, study: StudyRecord, found: ReadingRecord | None) -> Summary:
+        """With the latest reading that stands: while a newer revision is read, the earlier one still counts."""
+        reading = self._reading(found) if found is not None and found.withdrawn_at is None else None
         return Summary(
             study_instance_uid=study.study_instance_uid,
             patient_id=study.patient_id,
@@ -231,11 +282,11 @@ class StoreSource:
             modality=study.modalities,
             accession_number=study.accession_number,
             received_at=study.first_received_at,
-            state=_state(reading) if reading else ("failed" if study.state == "failed" else "waiting"),
-            reason=study.reason or (_reason(reading) if reading else study.state),
+            state=_state(reading) if reading else word_of(study.state),
+            reason=study.reason or (reason_of(reading) if reading else study.state),
             reading=reading,
             digest=found.digest if found else "",
-            revision=study.latest_revision or 1,
+            revision=found.revision if found else study.latest_revision or 1,
             folder=self._store.folder / found.folder if found else None,
         )
 
@@ -267,7 +318,7 @@ def summary_of(study: Study | None, reading: Reading, digest: str, *, received_a
         accession_number=known["AccessionNumber"],
         received_at=received_at,
         state=_state(reading),
-        reason=_reason(reading),
+        reason=reason_of(reading),
         reading=reading,
         digest=digest,
     )
@@ -278,12 +329,6 @@ _KEYWORDS = ("PatientID", "StudyDate", "StudyTime", "StudyDescription", "Accessi
 
 def _state(reading: Reading) -> str:
     return "done" if reading.state == "read" else reading.state
-
-
-def _reason(reading: Reading) -> str:
-    reasons = [refusal.reason for series in reading.unread for refusal in series.refusals]
-    reasons += [problem.reason for problem in reading.problems]
-    return "; ".join(dict.fromkeys(reasons))
 
 
 def _series_uids(reading: Reading | None) -> set[str]:

@@ -3,146 +3,173 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Annotated, Any
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Form, Query
+from fastapi import APIRouter, Depends, Form, Query
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
-from radiolucent.audit.events import StudyClaimed, UrgencyChanged, WorklistViewed
-from radiolucent.findings.hierarchy import ranked
-from radiolucent.findings.reading import Finding
-from radiolucent.findings.urgency import default_urgency, effective_level, level_number
+from radiolucent.audit.events import StudyClaimed, StudyFinished, UrgencyChanged, WorklistViewed
+from radiolucent.findings.reading import EngineRef
+from radiolucent.findings.urgency import default_urgency
 from radiolucent.store.audit import AuditTrail
+from radiolucent.store.facts import FindingFact, ReadingFacts
 from radiolucent.store.room import Room
 from radiolucent.store.unit_of_work import Work
+from radiolucent.store.worklist import Line, Show, Worklist
+from radiolucent.store.worklist import Query as Asked
 from radiolucent.web.access import Checked, Gate, Here, Premises, Refused, Someone, gate, require
+from radiolucent.web.listing import word_of
 from radiolucent.web.pages import fragment, page
 from radiolucent.web.sources import Summary
 
 router = APIRouter()
-ROUTINE = 4
-NONE_ABOVE = 5
+PAGE: Final = 50
+MOST_AT_ONCE: Final = 500
+STATES: Final = (
+    ("done", "read"),
+    ("partly-read", "partly read"),
+    ("not-read", "refused or not readable"),
+    ("waiting", "waiting"),
+    ("failed", "failed"),
+    ("kept", "kept, not read"),
+    ("withdrawn", "withdrawn"),
+)
+"""State of the AI, and its words in the filter."""
+UNREAD: Final = {
+    "out-of-scope": "out of scope",
+    "unreadable": "images not readable",
+    "engine-failed": "engine failed",
+    "": "not read",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One line of the worklist, as this visitor may see it.
+    """One line of the worklist, as this visitor may see it; `word` is empty where the AI gives no level."""
 
-    `level` is None where the AI says nothing (or nothing that this visitor may see); such a study waits among the
-    routine ones, in order of arrival, with the reason in `ai`.
-    """
-
-    summary: Summary
-    level: int | None
+    line: Line
     word: str
-    by_hand: bool
-    leading: Finding | None
+    leading: FindingFact | None
     others: int
     ai: str
     waited_minutes: float
-    order: tuple[int, float]
-    reader: str
-    decided: bool
-
-
-def rows(here: Premises, seen: Gate, work: Work, *, now: datetime) -> list[Row]:
-    """All studies, most urgent first; who waits long climbs."""
-    room = Room(work)
-    claims, by_hand = room.claims(), room.urgencies()
-    made = [
-        _row(one, seen, now, claims.get(one.study_instance_uid, ""), by_hand.get(one.study_instance_uid), room)
-        for one in here.source.every()
-    ]
-    return sorted(made, key=lambda row: row.order)
-
-
-def _row(one: Summary, seen: Gate, now: datetime, reader: str, by_hand: int | None, room: Room) -> Row:
-    minutes = max(0.0, (now - one.received_at).total_seconds() / 60)
-    entries = ranked(one.reading) if one.reading else ()
-    shown = [entry.finding for entry in entries if seen.allows("text", entry.series.engine, entry.finding.name)]
-    levels = [level_number(e.finding.urgency) for e in entries if seen.allows("urgency", e.series.engine)]
-    told = bool(one.reading and any(seen.allows("urgency", series.engine) for series in one.reading.series))
-    level = by_hand or (min(levels, default=NONE_ABOVE) if told else None)
-    table = default_urgency()
-    effective = effective_level(level, minutes, table) if level else ROUTINE
-    return Row(
-        summary=one,
-        level=level,
-        word=table.levels[level - 1].name if level else "",
-        by_hand=by_hand is not None,
-        leading=shown[0] if shown else None,
-        others=max(0, len(shown) - 1),
-        ai=_ai(one, seen),
-        waited_minutes=minutes,
-        order=(effective, -minutes),
-        reader=reader,
-        decided=bool(room.decisions(one.study_instance_uid)),
-    )
-
-
-def _ai(one: Summary, seen: Gate) -> str:
-    """What the AI did, in words; in shadow nothing of it is told."""
-    if one.reading is None:
-        return {"waiting": "waiting", "failed": f"failed: {one.reason}"}.get(one.state, one.state)
-    if seen.stopped:
-        return "AI stopped"
-    if one.reading.series and not any(seen.allows("text", series.engine) for series in one.reading.series):
-        return "not shown in this phase"
-    words = {"done": "read", "partly-read": f"partly read: {one.reason}", "not-read": f"not read: {one.reason}"}
-    return words[one.state]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """The filters, as they stand in the address."""
+    """The filters, as they stand in the address; what was searched for stays with the server, it may name a patient."""
 
-    search: str = ""
+    find: str = ""
     modality: str = ""
     level: int | None = None
     state: str = ""
     mine: bool = False
+    show: Show = "open"
+    page: int = 1
 
-    def keeps(self, row: Row, name: str) -> bool:
-        """Whether a row passes all of them."""
-        one = row.summary
-        text = f"{one.patient_id} {one.accession_number} {one.description} {one.study_instance_uid}".casefold()
-        return (
-            (not self.search or self.search.casefold() in text)
-            and (not self.modality or self.modality in one.modality)
-            and (self.level is None or row.level == self.level)
-            and (not self.state or one.state == self.state)
-            and (not self.mine or row.reader == name)
-        )
+    def address(self, **changed: Any) -> str:
+        """The same list with something changed, as the query of an address."""
+        values = {
+            "find": self.find,
+            "mod": self.modality,
+            "u": self.level,
+            "state": self.state,
+            "mine": "true" if self.mine else "",
+            "show": self.show if self.show != "open" else "",
+            "page": self.page if self.page > 1 else "",
+        } | changed
+        return "&".join(f"{name}={value}" for name, value in values.items() if value not in ("", None))
 
 
 def wanted(
-    search: Annotated[str, Query(max_length=64)] = "",
-    mod: Annotated[str, Query(max_length=16)] = "",
+    find: Annotated[str, Query(pattern="^[0-9a-f]{0,32}$")] = "",
+    mod: Annotated[str, Query(pattern="^[A-Z]{0,16}$")] = "",
     u: Annotated[str, Query(pattern="^[1-5]?$")] = "",
-    state: Annotated[str, Query(max_length=16)] = "",
+    state: Annotated[str, Query(pattern="^[a-z-]{0,16}$")] = "",
     mine: bool = False,
+    show: Show = "open",
+    page: Annotated[int, Query(ge=1, le=10**6)] = 1,
 ) -> Wanted:
     """The filters of a request."""
-    return Wanted(search=search, modality=mod, level=int(u) if u else None, state=state, mine=mine)
+    return Wanted(find=find, modality=mod, level=int(u) if u else None, state=state, mine=mine, show=show, page=page)
+
+
+Filters = Annotated[Wanted, Depends(wanted)]
+
+
+def rows(
+    here: Premises, seen: Gate, work: Work, filters: Wanted, *, now: datetime, limit: int = PAGE, offset: int = 0
+) -> tuple[list[Row], int]:
+    """One page of studies, most urgent first; who waits long climbs. And how many there are on all pages."""
+    names = {*seen.phases, *(engine.name for engine in here.engines)}
+    query = Asked(
+        now=now,
+        engines=tuple(sorted(name for name in names if seen.allows("urgency", _engine(f"{name}@")))),
+        levels=default_urgency().levels,
+        search=here.searches.text(filters.find, seen.who.name),
+        modality=filters.modality,
+        level=filters.level,
+        state=filters.state,
+        reader=seen.who.name if filters.mine else "",
+        show=filters.show,
+        limit=limit,
+        offset=offset,
+    )
+    lines, total = here.source.page(work, query)
+    return [_row(line, seen, now) for line in lines], total
+
+
+def _row(line: Line, seen: Gate, now: datetime) -> Row:
+    findings = line.facts.findings if line.facts else ()
+    shown = [one for one in findings if seen.allows("text", _engine(one.engine), one.name)]
+    return Row(
+        line=line,
+        word=default_urgency().levels[line.level - 1].name if line.level else "",
+        leading=shown[0] if shown else None,
+        others=max(0, len(shown) - 1),
+        ai=_ai(line, seen),
+        waited_minutes=max(0.0, (now - line.study.first_received_at).total_seconds() / 60),
+    )
+
+
+def _ai(line: Line, seen: Gate) -> str:
+    """What the AI did, in words; in shadow nothing of it is told."""
+    study, facts = line.study, line.facts
+    state = word_of(study.state)
+    if state in ("failed", "withdrawn", "kept"):
+        words = {"failed": "failed", "withdrawn": "result withdrawn", "kept": "kept, not read"}[state]
+        return f"{words}: {study.reason}" if study.reason else words
+    if facts is None:
+        return f"not read: {study.reason}" if state == "not-read" else state
+    if seen.stopped:
+        return "AI stopped"
+    read = [engine for engine in facts.engines if engine.level or not engine.failed]
+    if read and not any(seen.allows("text", _engine(engine.engine)) for engine in read):
+        return "not shown in this phase"
+    return _read(facts, whole=bool(read)) + ("; newer images wait" if state == "waiting" else "")
+
+
+def _read(facts: ReadingFacts, *, whole: bool) -> str:
+    if not facts.reason:
+        return "read"
+    kind = UNREAD[facts.unread]
+    return f"partly read, {kind}: {facts.reason}" if whole else f"not read, {kind}: {facts.reason}"
+
+
+def _engine(label: str) -> EngineRef:
+    name, _, version = label.partition("@")
+    return EngineRef(name=name, version=version, digest="")
 
 
 @router.get("/worklist")
-def worklist(
-    here: Here,
-    who: Someone,
-    search: Annotated[str, Query(max_length=64)] = "",
-    mod: Annotated[str, Query(max_length=16)] = "",
-    u: Annotated[str, Query(pattern="^[1-5]?$")] = "",
-    state: Annotated[str, Query(max_length=16)] = "",
-    mine: bool = False,
-) -> Response:
+def worklist(here: Here, who: Someone, filters: Filters) -> Response:
     """The page."""
     require(here, who, "worklist")
-    filters, now = wanted(search, mod, u, state, mine), here.clock()
+    now = here.clock()
     with here.store.begin() as work:
-        every = rows(here, gate(here, who, work), work, now=now)
-        shown = [row for row in every if filters.keeps(row, who.name)]
+        seen = gate(here, who, work)
+        shown, total = rows(here, seen, work, filters, now=now, offset=(filters.page - 1) * PAGE)
         AuditTrail(work).append(who.signs(WorklistViewed, at=now, rows=len(shown)))
         return page(
             "worklist.html.j2",
@@ -150,45 +177,81 @@ def worklist(
             who,
             work,
             rows=shown,
-            total=len(every),
+            total=total,
             filters=filters,
+            search=here.searches.text(filters.find, who.name),
+            pages=max(1, -(-total // PAGE)),
             levels=default_urgency().levels,
-            modalities=sorted({row.summary.modality for row in every if row.summary.modality}),
-            newest=max((row.summary.received_at for row in every), default=None),
+            states=STATES,
+            modalities=here.source.modalities(work),
+            since=(here.source.newest(work) or now).isoformat(),
         )
 
 
+@router.post("/worklist/find")
+def find(
+    here: Here,
+    who: Checked,
+    search: Annotated[str, Form(max_length=64)] = "",
+    mod: Annotated[str, Form(pattern="^[A-Z]{0,16}$")] = "",
+    u: Annotated[str, Form(pattern="^[1-5]?$")] = "",
+    state: Annotated[str, Form(pattern="^[a-z-]{0,16}$")] = "",
+    mine: Annotated[bool, Form()] = False,
+    show: Annotated[Show, Form()] = "open",
+) -> Response:
+    """Take the filters. What is searched for may be a patient's number: it gets a name of its own in the address."""
+    require(here, who, "worklist")
+    token = here.searches.keep(search.strip(), who.name) if search.strip() else ""
+    filters = Wanted(find=token, modality=mod, level=int(u) if u else None, state=state, mine=mine, show=show)
+    with here.store.begin() as work:
+        AuditTrail(work).append(who.signs(WorklistViewed, at=here.clock(), rows=0))
+    return RedirectResponse(f"/worklist?{filters.address()}", 303)
+
+
 @router.get("/worklist/news")
-def news(here: Here, who: Someone, known: Annotated[int, Query(ge=0)] = 0) -> Response:
+def news(here: Here, who: Someone, since: Annotated[datetime, Query()]) -> Response:
     """How many studies are new since the page was made: rows never move under a cursor."""
     require(here, who, "worklist")
-    return HTMLResponse(fragment("news.html.j2", new=max(0, len(here.source.every()) - known), known=known))
+    moment = since if since.tzinfo else since.replace(tzinfo=UTC)
+    with here.store.read() as work:
+        new = here.source.arrived_since(work, moment)
+    return HTMLResponse(fragment("news.html.j2", new=new, since=moment.isoformat()))
 
 
 @router.get("/api/v1/worklist")
-def worklist_json(here: Here, who: Someone) -> Response:
-    """The same rows for a RIS."""
+def worklist_json(
+    here: Here,
+    who: Someone,
+    filters: Filters,
+    limit: Annotated[int, Query(ge=1, le=MOST_AT_ONCE)] = MOST_AT_ONCE,
+    offset: Annotated[int, Query(ge=0, le=10**7)] = 0,
+) -> Response:
+    """The same rows for a RIS, with the same filters."""
     require(here, who, "worklist")
+    now = here.clock()
     with here.store.begin() as work:
-        every = rows(here, gate(here, who, work), work, now=here.clock())
-        AuditTrail(work).append(who.signs(WorklistViewed, at=here.clock(), rows=len(every)))
-    return JSONResponse({"studies": [_plain(row) for row in every]})
+        shown, total = rows(here, gate(here, who, work), work, filters, now=now, limit=limit, offset=offset)
+        AuditTrail(work).append(who.signs(WorklistViewed, at=now, rows=len(shown)))
+    return JSONResponse({"total": total, "studies": [_plain(row) for row in shown]})
 
 
 def _plain(row: Row) -> dict[str, Any]:
-    one = row.summary
+    line, one = row.line, row.line.study
     return {
         "study_instance_uid": one.study_instance_uid,
         "patient_id": one.patient_id,
         "accession_number": one.accession_number,
-        "modality": one.modality,
+        "modality": one.modalities,
         "study_date": one.study_date,
-        "received_at": one.received_at.isoformat(),
-        "urgency": {"level": row.level, "word": row.word, "by_hand": row.by_hand} if row.level else None,
+        "received_at": one.first_received_at.isoformat(),
+        "urgency": {"level": line.level, "word": row.word, "by_hand": line.by_hand} if line.level else None,
         "leading_finding": row.leading.name if row.leading else None,
+        "ai_state": word_of(one.state),
         "ai": row.ai,
         "waited_minutes": round(row.waited_minutes, 1),
-        "reader": row.reader or None,
+        "reader": line.reader or None,
+        "decided": line.decided,
+        "finished": line.finished,
     }
 
 
@@ -214,6 +277,31 @@ def release(uid: str, here: Here, who: Checked) -> Response:
             raise Refused(409, "claimed", "You don't hold this study.")
         AuditTrail(work).append(who.signs(StudyClaimed, at=here.clock(), study=uid, taken=False))
     return RedirectResponse("/worklist", 303)
+
+
+@router.post("/studies/{uid}/finish")
+def finish(uid: str, here: Here, who: Checked) -> Response:
+    """Be done with a study: it leaves the open list, until something newer of it comes."""
+    require(here, who, "finish", study=uid)
+    _known(here, uid)
+    with here.store.begin() as work:
+        holder = Room(work).claims().get(uid, who.name)
+        if holder != who.name:
+            raise Refused(409, "claimed", f"{holder} reads this study.")
+        Worklist(work).finish(uid, who.name, now=here.clock())
+        AuditTrail(work).append(who.signs(StudyFinished, at=here.clock(), study=uid, finished=True))
+    return RedirectResponse("/worklist", 303)
+
+
+@router.post("/studies/{uid}/reopen")
+def reopen(uid: str, here: Here, who: Checked) -> Response:
+    """Take a study back into the open list."""
+    require(here, who, "finish", study=uid)
+    with here.store.begin() as work:
+        if not Worklist(work).reopen(uid):
+            raise Refused(409, "open", "This study is open.")
+        AuditTrail(work).append(who.signs(StudyFinished, at=here.clock(), study=uid, finished=False))
+    return RedirectResponse(f"/studies/{uid}", 303)
 
 
 @router.post("/studies/{uid}/urgency")

@@ -104,6 +104,8 @@ def furnished(tmp_path_factory: pytest.TempPathFactory, bright_spots: Callable[.
 def room(furnished: Path, tmp_path: Path, bright_spots: Callable[..., Any]) -> Iterator[Room]:
     shutil.copytree(furnished / ".room", tmp_path / "room")
     store, clock = open_store("", tmp_path / "room"), Clock()
+    with store.begin() as work:
+        People(work).add("sender", role="sender", password="", now=NOW)
     engine: Any = bright_spots()
     made = demo_premises(store, furnished, engine, clock)
     yield Room(made, clock)

@@ -15,7 +15,7 @@ from radiolucent.web.server import HEADERS
 # pages and calls → the route of the table that they ask for
 GETS = {
     "/worklist": "worklist",
-    "/worklist/news": "worklist",
+    "/worklist/news?since=2026-01-01T00:00:00Z": "worklist",
     "/api/v1/worklist": "worklist",
     "/studies/{study}": "image",
     "/studies/{study}/priors": "image",
@@ -40,6 +40,8 @@ GETS = {
 POSTS: dict[str, tuple[str, dict[str, Any]]] = {
     "/studies/{study}/claim": ("claim", {}),
     "/studies/{study}/urgency": ("set-urgency", {"level": 1, "reason": "seen"}),
+    "/studies/{study}/finish": ("finish", {}),
+    "/worklist/find": ("worklist", {}),
     "/studies/{study}/looked": ("looked", {}),
     "/studies/{study}/comments": ("comment", {"text": "words"}),
     "/training/heartbeat": ("training", {}),
@@ -86,7 +88,8 @@ def test_each_role_may_change_what_the_table_lets_it(room: Any, study: str, role
 
 def test_the_routes_of_the_table_that_have_pages_are_all_tried() -> None:
     tried = set(GETS.values()) | {route for route, _ in POSTS.values()}
-    assert set(ROUTES) - tried == {"urgency", "heat", "decide", "modify"}  # tried beside their phases
+    # tried beside their phases, and by token in test_stow
+    assert set(ROUTES) - tried == {"urgency", "heat", "decide", "modify", "send"}
 
 
 def test_a_refusal_is_written_down(room: Any) -> None:

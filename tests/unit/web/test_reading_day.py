@@ -7,8 +7,10 @@ import json
 import re
 import time
 import zipfile
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -51,14 +53,14 @@ def test_a_study_that_waits_long_climbs_but_never_to_critical(room: Any, study: 
 @pytest.mark.parametrize(
     ("query", "count"),
     [
-        ("search=phantom", 2),
-        ("search=no-such", 0),
         ("mod=MR", 2),
         ("mod=CT", 0),
         ("state=done", 2),
         ("state=failed", 0),
         ("mine=true", 0),
         ("u=1", 0),
+        ("show=finished", 0),
+        ("page=2", 0),
     ],
 )
 def test_filters_narrow_the_list(room: Any, query: str, count: int) -> None:
@@ -66,9 +68,44 @@ def test_filters_narrow_the_list(room: Any, query: str, count: int) -> None:
     assert len(re.findall(r'<a href="/studies/', page)) == count
 
 
+@pytest.mark.parametrize(("search", "count"), [("phantom", 2), ("PHANTOM", 2), ("no-such", 0), (" ", 2)])
+def test_what_is_searched_for_is_in_no_address(room: Any, search: str, count: int) -> None:
+    browser = room.browser("radiologist")
+    answer = browser.post("/worklist/find", {"search": search, "mod": "MR"})
+    assert answer.status_code == 303
+    address = answer.headers["location"]
+    assert search.strip() == "" or search not in address
+    page = browser.get(address).text
+    assert len(re.findall(r'<a href="/studies/', page)) == count
+    assert len(re.findall(r'<a href="/studies/', room.browser("lead").get(address).text)) == 2  # another's search
+
+
 def test_new_studies_are_announced_and_no_row_moves(room: Any) -> None:
-    assert "1 new, refresh" in room.browser("viewer").get("/worklist/news?known=1").text
-    assert "up to date" in room.browser("viewer").get("/worklist/news?known=2").text
+    newest = max(one.received_at for one in room.premises.source.every())
+    browser = room.browser("viewer")
+    before = {"since": (newest - timedelta(microseconds=1)).isoformat()}
+    assert "1 new, refresh" in browser.get("/worklist/news", params=before).text
+    assert "up to date" in browser.get("/worklist/news", params={"since": newest.isoformat()}).text
+    page = browser.get("/worklist").text
+    assert quote(newest.isoformat()) in page
+
+
+def test_a_finished_study_leaves_the_list_and_can_be_taken_back(room: Any, study: str) -> None:
+    browser = room.browser("radiologist")
+
+    def listed(query: str = "") -> list[str]:
+        return [row["study_instance_uid"] for row in browser.get(f"/api/v1/worklist{query}").json()["studies"]]
+
+    browser.post(f"/studies/{study}/claim")
+    assert room.browser("lead").post(f"/studies/{study}/finish").status_code == 409
+    assert room.browser("resident").post(f"/studies/{study}/finish").status_code == 403
+    room.clock.forward(minutes=30)
+    assert browser.post(f"/studies/{study}/finish").status_code == 303
+    assert study not in listed()
+    assert study in listed("?show=finished")
+    assert browser.post(f"/studies/{study}/reopen").status_code == 303
+    assert study in listed()
+    assert [event.finished for event in room.events("study.finished")] == [False, True]
 
 
 @pytest.mark.parametrize("outcome", ["accept", "modify"])
