@@ -21,13 +21,13 @@ from radiolucent.app.housekeeping import keep_house, take_turns
 from radiolucent.app.parts import Parts, compose
 from radiolucent.app.workers import keep_workers
 from radiolucent.errors import SetupError
+from radiolucent.ingest.dicomweb import Door
 from radiolucent.ingest.listener import Listener, Terms, tls_context
 from radiolucent.ingest.spool import Spool
 from radiolucent.pipeline import workflows
 from radiolucent.pipeline.coordinating import Coordinator
 from radiolucent.pipeline.receiving import StoreReceiver, start_receiving
 from radiolucent.settings import Settings
-from radiolucent.store.archive import Archive
 
 LOG: Final = logging.getLogger(__name__)
 
@@ -39,6 +39,7 @@ class Gateway:
     Parameters
     ----------
     listening : ``AE_TITLE@HOST:PORT`` of the DICOM listener, or empty.
+    stow : where the web server hands STOW-RS requests to, or None.
     changed : set to have the coordinator look at once.
     """
 
@@ -46,6 +47,7 @@ class Gateway:
     coordinator: Coordinator
     receiver: StoreReceiver
     listening: str
+    stow: Door | None = None
     changed: threading.Event = field(default_factory=threading.Event)
 
 
@@ -71,8 +73,9 @@ def gateway(settings: Settings) -> Iterator[Gateway]:
             on_change=changed.set,
             backfill_after_days=settings.work.backfill_after_days,
         )
+        spool = Spool(parts.archive.incoming, minimum_free_bytes=parts.archive.watermark_bytes)
         coordinator = parts.coordinator(queue)
-        with _listening(settings, receiver, parts.archive) as address:
+        with _listening(settings, receiver, spool) as address:
             threads = [
                 threading.Thread(target=take_turns, args=(coordinator, changed, stopping), name="coordinator"),
                 threading.Thread(target=keep_house, args=(parts, coordinator, stopping), name="housekeeping"),
@@ -82,7 +85,12 @@ def gateway(settings: Settings) -> Iterator[Gateway]:
                 thread.start()
             try:
                 yield Gateway(
-                    parts=parts, coordinator=coordinator, receiver=receiver, listening=address, changed=changed
+                    parts=parts,
+                    coordinator=coordinator,
+                    receiver=receiver,
+                    listening=address,
+                    stow=_door(settings, receiver, spool),
+                    changed=changed,
                 )
             finally:
                 stopping.set()
@@ -130,7 +138,7 @@ def _composed(settings: Settings) -> Iterator[Parts]:
 
 
 @contextmanager
-def _listening(settings: Settings, receiver: StoreReceiver, archive: Archive) -> Iterator[str]:
+def _listening(settings: Settings, receiver: StoreReceiver, spool: Spool) -> Iterator[str]:
     chosen = settings.listener
     if not chosen.enabled:
         yield ""
@@ -145,7 +153,7 @@ def _listening(settings: Settings, receiver: StoreReceiver, archive: Archive) ->
     )
     listener = Listener(
         receiver,
-        Spool(archive.incoming, minimum_free_bytes=archive.watermark_bytes),
+        spool,
         terms=terms,
         host=chosen.host,
         port=chosen.port,
@@ -156,6 +164,18 @@ def _listening(settings: Settings, receiver: StoreReceiver, archive: Archive) ->
         host, port = listener.address
         LOG.info("listening as %s on %s:%d", chosen.ae_title, host, port)
         yield f"{chosen.ae_title}@{host}:{port}"
+
+
+def _door(settings: Settings, receiver: StoreReceiver, spool: Spool) -> Door | None:
+    chosen = settings.stow
+    if not chosen.enabled:
+        return None
+    return Door(
+        receiver=receiver,
+        spool=spool,
+        maximum_part_bytes=int(chosen.maximum_object_gib * 2**30),
+        maximum_request_bytes=int(chosen.maximum_request_gib * 2**30),
+    )
 
 
 def _now() -> datetime:

@@ -11,7 +11,7 @@ import typer
 from radiolucent.cli.console import errors_to_exit, out
 
 if TYPE_CHECKING:
-    from radiolucent.app.parts import Parts
+    from radiolucent.app.gateway import Gateway
 
 SettingsFile = Annotated[
     Path | None, typer.Option("--settings", "-s", help="TOML file; docs/settings.md lists what can stand in it.")
@@ -49,20 +49,21 @@ def serve(
                 out.print(f"DICOM: {running.listening}", markup=False)
             engines = ", ".join(bundle.label for bundle in running.parts.bundles) or "none"
             out.print(f"engines: {engines}. Not for clinical use.", markup=False)
-            with _pages(running.parts) as address:
+            with _pages(running) as address:
                 if address:
                     out.print(f"pages: {address}", markup=False)
                 wait_for_signal()
             out.print("stopping: what is in hand is finished, the rest goes on at the next start")
 
 
-def _pages(parts: Parts) -> AbstractContextManager[str]:
+def _pages(running: Gateway) -> AbstractContextManager[str]:
     """The reading room over this gateway's store; an empty address where the settings don't want it."""
     from radiolucent.findings.profile import site_profile
     from radiolucent.web.gateway import pages
 
+    parts = running.parts
     web, work = parts.settings.web, parts.settings.work
     if not web.enabled:
         return nullcontext("")
     profile = site_profile(work.profile) if work.profile else None
-    return pages(parts.store, parts.bundles, host=web.host, port=web.port, profile=profile)
+    return pages(parts.store, parts.bundles, host=web.host, port=web.port, profile=profile, stow=running.stow)

@@ -54,6 +54,16 @@ class StowResponse:
     offered: tuple[Offered, ...] = ()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Door:
+    """Where the objects of STOW-RS requests go, and how large they may be."""
+
+    receiver: Receiver
+    spool: Spool
+    maximum_part_bytes: int = 4 * 2**30
+    maximum_request_bytes: int = 32 * 2**30
+
+
 def store_instances(
     content_type: str,
     chunks: Iterable[bytes],
@@ -62,6 +72,7 @@ def store_instances(
     spool: Spool,
     study_instance_uid: str = "",
     base_url: str = "",
+    sender: str = "",
     peer_address: str = "",
     maximum_part_bytes: int = 4 * 2**30,
 ) -> StowResponse:
@@ -75,6 +86,7 @@ def store_instances(
     content_type : of the request, ``multipart/related; type="application/dicom"; boundary=…``.
     chunks : the body as it arrives.
     study_instance_uid : of the resource ``/studies/{study}``; objects of other studies are refused. Empty takes all.
+    sender : account of the sender, in the place of an AE title (cut to 16 characters); routes can name it.
     base_url : of the DICOMweb service, for Retrieve URLs; empty leaves them out.
     """
     association_id = uuid.uuid4().hex
@@ -88,7 +100,7 @@ def store_instances(
             with part:
                 if len(offered) >= MAXIMUM_PARTS:
                     raise BrokenProtocol("more objects than are taken in one request", reason=413)
-                offered.append(_offer(part, receiver, association_id, peer_address, study_instance_uid))
+                offered.append(_offer(part, receiver, association_id, sender, peer_address, study_instance_uid))
     except BrokenProtocol as error:
         refusal = StowResponse(status=error.reason or 400, reason=str(error))
     except (OutOfSpace, OSError) as error:
@@ -129,12 +141,19 @@ def _offer(
     part: SpooledFile,
     receiver: Receiver,
     association_id: str,
+    sender: str,
     peer_address: str,
     study_instance_uid: str,
 ) -> Offered:
     instance: ReceivedInstance | None = None
     try:
-        instance = identify(part.path, way=Way.STOW_RS, association_id=association_id, peer_address=peer_address)
+        instance = identify(
+            part.path,
+            way=Way.STOW_RS,
+            association_id=association_id,
+            calling_ae=sender[:16],
+            peer_address=peer_address,
+        )
         if study_instance_uid not in ("", instance.study_instance_uid):
             return Offered(outcome=Outcome.NOT_UNDERSTOOD, instance=instance)
         return Offered(outcome=receiver.receive(instance), instance=instance)

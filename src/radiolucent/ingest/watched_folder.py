@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-import threading
 import time
 import uuid
 from collections import Counter
@@ -17,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from radiolucent.errors import OutOfSpace, UnreadableFile
+from radiolucent.errors import OutOfSpace, SetupError, UnreadableFile
 from radiolucent.ingest.receiving import ANSWERS, Outcome, Receiver, Way, identify
 from radiolucent.ingest.spool import Spool
 
@@ -47,7 +46,14 @@ class FolderWatcher:
         """Look once, take every file that has settled, and count what became of them.
 
         All files of one sweep are one association for the receiver. A file for which there is no room now stays.
+
+        Raises
+        ------
+        SetupError
+            If the folder isn't there.
         """
+        if not self.folder.is_dir():
+            raise SetupError(f"the watched folder {self.folder} isn't there")
         outcomes: Counter[Outcome] = Counter()
         association_id = uuid.uuid4().hex
         for path in self._settled():
@@ -62,19 +68,6 @@ class FolderWatcher:
         if outcomes:
             self.receiver.association_ended(association_id, aborted=False)
         return outcomes
-
-    def run(self, stop: threading.Event, *, every_s: float = 2.0) -> None:
-        """Look every so often until `stop` is set."""
-        while not stop.is_set():
-            try:
-                outcomes = self.sweep()
-            except OSError as error:
-                LOG.error("the watched folder can't be read: %s", error.strerror)
-            else:
-                if outcomes:
-                    counts = ", ".join(f"{count} {outcome.value}" for outcome, count in outcomes.items())
-                    LOG.info("watched folder: %s", counts)
-            stop.wait(every_s)
 
     def _settled(self) -> Iterator[Path]:
         now, seen = self.clock(), {}

@@ -1,20 +1,20 @@
 """A PACS that can't route: it is asked every so often for studies of some kind, and what is new is fetched.
 
-A study is fetched when the PACS says twice in a row that it has so many images, and that is more than are here.
+A study is fetched when the PACS says twice in a row that it has so many images, and that is more than are here. What
+this gateway made itself and the PACS now holds isn't fetched back.
 """
 
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from typing import Final
+from typing import Final, Protocol
 
 from radiolucent.errors import QueryFailed
 from radiolucent.imaging.kinds import body_part_name
-from radiolucent.ingest.pacs import Pacs, StudyMatch, StudyQuery
+from radiolucent.ingest.pacs import Pacs, SeriesMatch, StudyMatch, StudyQuery
 from radiolucent.ingest.receiving import Receiver, Way
 
 LOG: Final = logging.getLogger(__name__)
@@ -58,22 +58,38 @@ class Sweep:
     failed: tuple[StudyMatch, ...] = ()
 
 
+class Ledger(Protocol):
+    """What is here, and what was fetched before."""
+
+    def held(self, study_instance_uid: str) -> int:
+        """How many instances of a study came in; 0 for an unknown one."""
+
+    def lacks(self, study_instance_uid: str, series: tuple[SeriesMatch, ...]) -> bool:
+        """Whether one of these series of the PACS has images that are neither here nor made here."""
+
+    def may_fetch(self, match: StudyMatch) -> bool:
+        """False where exactly this was fetched already, or failed so lately that it must wait."""
+
+    def begin(self, match: StudyMatch) -> None:
+        """Note that it is about to be fetched."""
+
+    def ended(self, match: StudyMatch, reason: str = "") -> None:
+        """Note that it was fetched, or why not."""
+
+
 @dataclass(eq=False, kw_only=True)
 class PacsWatcher:
     """Looks at one PACS again and again.
 
     Parameters
     ----------
-    held : how many instances of a study, by its UID, are here; 0 for an unknown one.
-    expect : told how many instances of a study the PACS has, before it is fetched.
     today : gives the present date.
     """
 
     pacs: Pacs
     criteria: Criteria
     receiver: Receiver
-    held: Callable[[str], int]
-    expect: Callable[[str, int], None] = lambda _study, _instances: None
+    ledger: Ledger
     today: Callable[[], date] = date.today
     _seen: dict[str, int | None] = field(default_factory=dict, init=False)
 
@@ -96,21 +112,11 @@ class PacsWatcher:
             if uid not in self._seen or self._seen[uid] != match.instances:
                 growing += 1
                 continue
+            if not self.ledger.may_fetch(match):
+                continue
             (fetched if self._fetch(match) else failed).append(match)
         self._seen = {uid: match.instances for uid, match in found.items()}
         return Sweep(found=len(found), growing=growing, fetched=tuple(fetched), failed=tuple(failed))
-
-    def run(self, stop: threading.Event, *, every_s: float) -> None:
-        """Look every so often until `stop` is set. A PACS that is away is asked again the next time."""
-        while not stop.is_set():
-            try:
-                swept = self.sweep()
-            except QueryFailed as error:
-                LOG.warning("%s", error)
-            else:
-                if swept.fetched or swept.failed:
-                    LOG.info("%s: %d fetched, %d failed", self.pacs.name, len(swept.fetched), len(swept.failed))
-            stop.wait(every_s)
 
     def _find(self) -> dict[str, StudyMatch]:
         until = self.today()
@@ -130,15 +136,21 @@ class PacsWatcher:
         return any(body_part_name(one.body_part) in wanted for one in series)
 
     def _has_all(self, match: StudyMatch) -> bool:
-        held = self.held(match.study_instance_uid)
-        return held > 0 if match.instances is None else held >= match.instances
+        held = self.ledger.held(match.study_instance_uid)
+        if held == 0 or match.instances is None:
+            return held > 0
+        if held >= match.instances:
+            return True
+        series = self.pacs.find_series(match.study_instance_uid)
+        return bool(series) and not self.ledger.lacks(match.study_instance_uid, series)
 
     def _fetch(self, match: StudyMatch) -> bool:
-        if match.instances is not None:
-            self.expect(match.study_instance_uid, match.instances)
+        self.ledger.begin(match)
         try:
             fetched = self.pacs.fetch(match.study_instance_uid, self.receiver, way=Way.WATCHED_PACS)
         except QueryFailed as error:
             LOG.warning("study %s: %s", match.study_instance_uid, error)
+            self.ledger.ended(match, str(error))
             return False
+        self.ledger.ended(match, f"{fetched.failed} images could not be fetched" if fetched.failed else "")
         return fetched.failed == 0

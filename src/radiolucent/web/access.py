@@ -18,6 +18,7 @@ from fastapi import Depends, Form, Header, Request
 from radiolucent.audit.events import AccessDenied, Event
 from radiolucent.findings.profile import Profile, default_profile
 from radiolucent.findings.reading import EngineRef
+from radiolucent.ingest.dicomweb import Door
 from radiolucent.rollout.phases import PHASES, Phase, PhaseRow, PhaseTable, as_phase, default_phases
 from radiolucent.rollout.policy import ROLES, Route, Verdict, decide, state_of
 from radiolucent.store.audit import AuditTrail
@@ -114,6 +115,7 @@ class Premises:
     limits : by engine label, what it can't do; from its card.
     read : reads what lies under a path into a new folder, with progress; None where uploads aren't taken.
     uploads : folder of uploads, one the `source` looks into.
+    stow : where STOW-RS requests go; None where none are taken.
     desk : makes explanations on request; None where there are none.
     """
 
@@ -131,6 +133,7 @@ class Premises:
     searches: Searches = field(default_factory=Searches)
     secure_cookies: bool = False
     demo_accounts: tuple[tuple[str, str, str], ...] = ()
+    stow: Door | None = None
 
 
 def premises(request: Request) -> Premises:

@@ -11,6 +11,7 @@ import uvicorn
 from radiolucent.engines.bundle import Bundle
 from radiolucent.errors import SetupError
 from radiolucent.findings.profile import Profile, default_profile
+from radiolucent.ingest.dicomweb import Door
 from radiolucent.pipeline.read_study import engine_ref
 from radiolucent.store.unit_of_work import Store
 from radiolucent.web.access import Premises
@@ -21,9 +22,19 @@ from radiolucent.web.sources import StoreSource
 
 @contextmanager
 def pages(
-    store: Store, bundles: Sequence[Bundle], *, host: str, port: int, profile: Profile | None = None
+    store: Store,
+    bundles: Sequence[Bundle],
+    *,
+    host: str,
+    port: int,
+    profile: Profile | None = None,
+    stow: Door | None = None,
 ) -> Iterator[str]:
     """Serve the reading room in a thread; yields its address, ends with the block.
+
+    Parameters
+    ----------
+    stow : where STOW-RS requests go; None takes none.
 
     Raises
     ------
@@ -37,6 +48,7 @@ def pages(
         limits={bundle.label: tuple(bundle.manifest.scope.limits) for bundle in bundles},
         profile=profile or default_profile(),
         secure_cookies=host not in ("127.0.0.1", "::1", "localhost"),
+        stow=stow,
     )
     try:
         sock = listen(port, host=host)

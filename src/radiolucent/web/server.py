@@ -26,6 +26,7 @@ from radiolucent.web import (
     monitoring,
     practice,
     rollout,
+    stow,
     study,
     training,
     upload,
@@ -92,19 +93,21 @@ def create_app(premises: Premises) -> FastAPI:
         audit,
         administration,
         monitoring,
+        stow,
     ):
         app.include_router(module.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     _answers(app)
-    app.add_middleware(_Edge, secure=premises.secure_cookies)
+    stow_bytes = premises.stow.maximum_request_bytes if premises.stow else MOST_BYTES
+    app.add_middleware(_Edge, secure=premises.secure_cookies, stow_bytes=stow_bytes)
     return app
 
 
 class _Edge:
     """Adds the headers to every answer, and stops a body that is larger than its route takes."""
 
-    def __init__(self, app: ASGIApp, *, secure: bool) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, *, secure: bool, stow_bytes: int) -> None:
+        self._app, self._stow_bytes = app, stow_bytes
         self._headers = HEADERS | ({"Strict-Transport-Security": "max-age=31536000"} if secure else {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -112,6 +115,7 @@ class _Edge:
             await self._app(scope, receive, send)
             return
         most = MOST_UPLOAD_BYTES if scope["path"] == "/upload" else MOST_BYTES
+        most = self._stow_bytes if scope["path"].startswith(stow.ROOT) else most
         sent = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
         answer = self._answering(scope["path"], send)
         if not sent.isdigit() or int(sent) > most:

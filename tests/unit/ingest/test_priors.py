@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 
 from radiolucent.errors import QueryFailed
+from radiolucent.imaging.kinds import body_part_name
 from radiolucent.ingest.pacs import Fetched, SeriesMatch, StudyMatch, StudyQuery, fits, series_match, study_match
-from radiolucent.ingest.priors import PriorTerms, body_part_name, choose, comparable, fetch_priors, find_priors
+from radiolucent.ingest.priors import PriorTerms, choose, comparable, fetch_priors, find_priors
 from radiolucent.ingest.receiving import Outcome, Receiver, Way
 from tests.unit.ingest.receivers import FolderReceiver
 

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 
 import pytest
 
+from radiolucent.errors import SetupError
 from radiolucent.ingest.receiving import Outcome, ReceivedInstance, Way
 from radiolucent.ingest.spool import Spool
 from radiolucent.ingest.watched_folder import FolderWatcher
@@ -111,13 +111,8 @@ def test_another_object_under_a_known_uid_is_put_aside(inbox: Path, tmp_path: Pa
     assert len(_names(inbox / "refused")) == 2
 
 
-def test_it_runs_until_it_is_stopped(inbox: Path, tmp_path: Path) -> None:
-    receiver, stop = FolderReceiver(tmp_path / "kept"), threading.Event()
-    watcher = _watch(inbox, receiver)
-    thread = threading.Thread(target=watcher.run, args=(stop,), kwargs={"every_s": 0.01})
-    thread.start()
-    write_object(tmp_path / "a.dcm", small_object(1)).rename(inbox / "a.dcm")
-    receiver.wait_until_ended(1)
-    stop.set()
-    thread.join(5)
-    assert not thread.is_alive()
+def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
+    receiver = FolderReceiver(tmp_path / "kept")
+    watcher = FolderWatcher(folder=tmp_path / "none", receiver=receiver, spool=Spool(tmp_path / "spool"))
+    with pytest.raises(SetupError, match="isn't there"):
+        watcher.sweep()
