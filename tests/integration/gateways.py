@@ -12,7 +12,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
+import psycopg
 from pydicom import dcmread
 
 START_WITHIN_S = 240.0
@@ -22,11 +24,21 @@ AE_TITLE = "RADIOLUCENT"
 
 @dataclass
 class RunningGateway:
-    """`radiolucent serve` on a free port, with a folder as its one destination."""
+    """`radiolucent serve` on a free port, with a folder as its one destination.
+
+    `program` is what it runs before the command: another release is the same program with a line before it.
+    `modules` is a folder that all its processes import from first.
+    """
 
     home: Path
     quiet_s: float = 1.0
     extra: str = ""
+    work: str = ""
+    dead_after_s: float = 20.0
+    watermark_mib: int = 1
+    database: str = ""
+    program: str = ""
+    modules: Path | None = None
     process: subprocess.Popen[bytes] | None = None
     port: int = 0
     starts: int = field(default=0)
@@ -36,16 +48,20 @@ class RunningGateway:
         return self.home / "data"
 
     @property
+    def settings(self) -> Path:
+        return self.home / "settings.toml"
+
+    @property
     def out(self) -> Path:
         return self.home / "out"
 
     def start(self) -> None:
         self.out.mkdir(parents=True, exist_ok=True)
-        settings = self.home / "settings.toml"
-        settings.write_text(
-            f'data_folder = "{self.data}"\n'
-            "[listener]\nport = 0\n[archive]\nwatermark_mib = 1\n[web]\nenabled = false\n"
-            f"[assembly]\nquiet_s = {self.quiet_s}\npartial_quiet_s = 60\n[work]\ndead_after_s = 20\n"
+        self.settings.write_text(
+            f'data_folder = "{self.data}"\ndatabase_url = "{self.database}"\n'
+            f"[listener]\nport = 0\n[archive]\nwatermark_mib = {self.watermark_mib}\n[web]\nenabled = false\n"
+            f"[assembly]\nquiet_s = {self.quiet_s}\npartial_quiet_s = 60\n"
+            f"[work]\ndead_after_s = {self.dead_after_s}\n{self.work}"
             f'[[destinations]]\nname = "out"\nkind = "folder"\nfolder = "{self.out}"\n'
             f"first_retry_s = 0.5\n{self.extra}",
             encoding="utf-8",
@@ -53,16 +69,42 @@ class RunningGateway:
         self.starts += 1
         said = self.home / f"said-{self.starts}"
         with said.open("wb") as stdout, (self.home / "log").open("ab") as stderr:
-            self.process = subprocess.Popen(
-                [sys.executable, "-c", "from radiolucent.cli.main import main; main()", "serve", "-s", str(settings)],
-                stdout=stdout,
-                stderr=stderr,
-                start_new_session=True,
-                env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"},
-            )
+            self.process = self._run("serve", stdout=stdout, stderr=stderr)
         wait_for(lambda: "engines:" in said.read_text() or self._ended(), START_WITHIN_S, "the gateway to start")
         first = said.read_text().splitlines()[0]
         self.port = int(first.rpartition(":")[2])
+
+    def worker(self, name: str) -> subprocess.Popen[bytes]:
+        """Start a worker that isn't the gateway's child, and wait until it works."""
+        with (self.home / "log").open("ab") as log:
+            process = self._run("work", "--name", name, stdout=log, stderr=log)
+        told = f"worker {name} is ready"
+        begun = (self.home / "log").read_text().count(told)
+
+        def is_ready() -> bool:
+            assert process.poll() is None, (self.home / "log").read_text()[-2000:]
+            return (self.home / "log").read_text().count(told) > begun
+
+        wait_for(is_ready, START_WITHIN_S, told)
+        return process
+
+    def _run(self, *arguments: str, stdout: IO[bytes], stderr: IO[bytes]) -> subprocess.Popen[bytes]:
+        command = f"{self.program}\nfrom radiolucent.cli.main import main; main()"
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+        if self.modules:
+            environment["PYTHONPATH"] = os.pathsep.join([str(self.modules), *sys.path])
+        return subprocess.Popen(
+            [sys.executable, "-c", command, *arguments, "-s", str(self.settings)],
+            stdout=stdout,
+            stderr=stderr,
+            start_new_session=True,
+            env=environment,
+        )
+
+    def command(self, *arguments: str) -> None:
+        """Run another command of the program beside it, to its end."""
+        with (self.home / "log").open("ab") as log:
+            assert self._run(*arguments, stdout=log, stderr=log).wait(120) == 0, (self.home / "log").read_text()[-2000:]
 
     def kill(self) -> None:
         """SIGKILL to the whole group: no handler runs anywhere."""
@@ -78,6 +120,9 @@ class RunningGateway:
 
     def rows(self, query: str, *arguments: object) -> list[tuple[object, ...]]:
         """What the database says, read beside the gateway."""
+        if self.database:
+            with psycopg.connect(self.database) as there:
+                return there.execute(query.replace("?", "%s").encode(), arguments).fetchall()
         place = self.data / "radiolucent.sqlite"
         if not place.exists():
             return []

@@ -198,6 +198,7 @@ class FhirServer:
     """Keeps the resources of valid transactions by identifier, as `ifNoneExist` and conditional updates want it."""
 
     resources: dict[str, dict[str, Any]] = field(default_factory=dict)
+    bundles: list[dict[str, Any]] = field(default_factory=list)
 
     def answer(self, request: Request) -> tuple[int, dict[str, str], bytes]:
         from fhir.resources.R4B.bundle import Bundle
@@ -211,6 +212,7 @@ class FhirServer:
             issue = {"severity": "error", "code": "invalid", "diagnostics": "Phantom^Test"}
             return 400, {}, json.dumps({"resourceType": "OperationOutcome", "issue": [issue]}).encode()
         done = []
+        self.bundles.append(sent)
         for entry in sent["entry"]:
             url, asked = entry["fullUrl"], entry["request"]
             known = url in self.resources

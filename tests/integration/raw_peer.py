@@ -52,11 +52,12 @@ class RawPeer:
 
     address: tuple[str, int]
     calling: str = "RAW"
+    abstract: str = CT
     socket: socket.socket = field(init=False)
 
     def __enter__(self) -> Self:
         self.socket = socket.create_connection(self.address, timeout=TIMEOUT_S)
-        self.socket.sendall(associate_request(calling=self.calling))
+        self.socket.sendall(associate_request(calling=self.calling, abstract=self.abstract))
         kind, _ = self.read()
         assert kind == 2, f"answered with PDU type {kind}"
         return self

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from radiolucent import __version__
-from radiolucent.cli import account, demo, engine, explain, phantom, read, rules, serve, study, training
+from radiolucent.cli import account, demo, engine, explain, phantom, read, rules, serve, study, training, work
 
 app = typer.Typer(
     name="radiolucent",
@@ -22,6 +22,7 @@ app.command("read")(read.read)
 app.command("explain")(explain.explain)
 app.command("demo")(demo.demo)
 app.command("serve")(serve.serve)
+app.command("work")(work.work)
 app.command("train")(training.train)
 app.command("evaluate")(training.evaluate)
 app.command("explain-rule")(rules.explain_rule)

@@ -20,6 +20,7 @@ from radiolucent.pipeline.priority import LIVE, STAT, queue_priority
 from radiolucent.pipeline.revisions import Bench, owe_deliveries, read_revision
 from radiolucent.store.alerts import NoticeRecord
 from radiolucent.store.records import DeliveryRecord, RevisionRecord
+from radiolucent.store.unit_of_work import database_is_away
 
 APPLICATION: Final = "radiolucent"
 VERSION: Final = "workflows-1"
@@ -30,6 +31,8 @@ ALERTS: Final = "alerts"
 POLL_S: Final = 0.1
 LOG: Final = logging.getLogger(__name__)
 _OPEN: Final = ("PENDING", "ENQUEUED", "DELAYED")
+_TRIES: Final = 15
+"""After 1, 2, 4, … seconds, which is hours in all: while the database is away there is nothing else to do."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +114,7 @@ def alert_workflow(notice_id: int, attempt: int) -> str:
     return alert_step(notice_id, attempt)
 
 
-@DBOS.step(name="read")
+@DBOS.step(name="read", retries_allowed=True, max_attempts=_TRIES, should_retry=database_is_away)
 def read_step(study_instance_uid: str, number: int) -> str:
     """See `pipeline.revisions.read_revision`."""
     return read_revision(_tools[0].bench, study_instance_uid, number)
@@ -126,7 +129,7 @@ def owe_step(study_instance_uid: str, number: int) -> list[list[int]]:
     return [list(one) for one in owe_deliveries(_tools[0].bench, study_instance_uid, number)]
 
 
-@DBOS.step(name="deliver-once")
+@DBOS.step(name="deliver-once", retries_allowed=True, max_attempts=_TRIES, should_retry=database_is_away)
 def deliver_step(delivery_id: int, attempt: int) -> str:
     """See `pipeline.delivering.deliver`."""
     return deliver(_tools[0].dispatch, delivery_id, attempt)

@@ -11,7 +11,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError, InterfaceError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from radiolucent.errors import SetupError
@@ -96,6 +97,15 @@ class Store:
     def close(self) -> None:
         """Give the connections back."""
         self._engine.dispose()
+
+
+def database_is_away(error: BaseException) -> bool:
+    """Whether a transaction failed because the database can't be reached or has no room just now.
+
+    >>> database_is_away(ValueError("another fault"))
+    False
+    """
+    return isinstance(error, OperationalError | InterfaceError | PoolTimeout)
 
 
 def default_url(folder: Path) -> str:
