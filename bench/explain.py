@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench import gate
+from bench import cases as case_source
 from bench.peers import Captum, GradCam, stand_in_for_torchvision
 from bench.timing import compare, spread
 from radiolucent.engines.registry import Bundle, find_bundle, installed_bundles
@@ -125,9 +125,9 @@ def localisation(bundle: Bundle, count: int, slow: int) -> list[str]:
     """Hit rate, distance and overlap of every method and peer, on the same images and weights."""
     engine = load_engine(bundle, threads=1)
     peers = _peers(bundle)
-    sets: dict[str, list[ReleaseCase]] = {"phantoms": gate.phantom_cases(count)}
+    sets: dict[str, list[ReleaseCase]] = {"phantoms": case_source.phantom_cases(count)}
     if os.environ.get("RADIOLUCENT_DATA"):
-        sets["validation slices"] = gate.real_cases(
+        sets["validation slices"] = case_source.real_cases(
             Path(os.environ["RADIOLUCENT_DATA"]) / "brain-mri-cheng", bundle, count
         )
     lines = [

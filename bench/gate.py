@@ -7,55 +7,34 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
+from itertools import islice
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.cases import case_sets, phantom_cases
+from bench.shortcut import NetworkEngine, marked, shortcut_engine
 from radiolucent.engines.bundle import Bundle
-from radiolucent.engines.manifest import HeadSpec
-from radiolucent.engines.preprocess import prepare
-from radiolucent.engines.registry import find_bundle, installed_bundles
-from radiolucent.engines.runtime import Engine, EngineOutput, load_engine, load_twin
+from radiolucent.engines.runtime import Engine, load_engine, load_twin
 from radiolucent.evaluate.explanation_release import ReleaseCase, release_checks
-from radiolucent.evaluate.layouts import draw_outlines, read_pixels, read_rows
 from radiolucent.explain.completeness import check
 from radiolucent.explain.gate import CaseMeasures, default_gate, judge_case, judge_engine
 from radiolucent.explain.localize import localise
 from radiolucent.findings.reading import ExplanationVerdict, Finding
 from radiolucent.findings.stability import stability
-from radiolucent.imaging.body import body_box
-from radiolucent.imaging.geometry import PixelRecord
 from radiolucent.imaging.heatmap import Heatmap
 from radiolucent.imaging.study import Frame
-from radiolucent.phantom.studies import arrays
 from radiolucent.pipeline.quality_gate import gated
 
 Image = NDArray[np.float32]
-TOKEN = (slice(6, 18), slice(6, 18))
-SPACING = (1.25, 1.25)
+DECISIONS = ("show", "show-with-warning", "do-not-show")
 _FRAME = Frame(sop_class_uid="1.2", sop_instance_uid="1.2")
-
-
-class NetworkEngine:
-    """A PyTorch network in the place of an engine's graph."""
-
-    def __init__(self, bundle: Bundle, network: Any) -> None:
-        self.bundle, self._network = bundle, network.eval()
-
-    def run(self, batch: Image) -> EngineOutput:
-        import torch
-
-        with torch.inference_mode():
-            logits, evidence = self._network(torch.from_numpy(batch))
-        return EngineOutput(logits=logits.numpy(), evidence=evidence.numpy(), milliseconds=0.0)
 
 
 def main() -> int:
@@ -74,141 +53,42 @@ def main() -> int:
     return 0
 
 
-def measure(count: int) -> list[dict[str, Any]]:
-    """One row an engine and set of images."""
-    bundle = find_bundle("brain-mri", installed_bundles())
-    engine: Engine = load_engine(bundle, threads=1)
-    scrambled = NetworkEngine(bundle, shuffled(bundle))
-    phantoms = phantom_cases(count)
-    print(f"{len(phantoms)} phantoms drawn", file=sys.stderr, flush=True)
-    plan: list[tuple[str, Engine, Sequence[ReleaseCase], Engine | None]] = []
-    plan.append(("weights shuffled, phantoms", scrambled, phantoms, None))
-    plan.append(("brain-mri, phantoms", engine, phantoms, scrambled))
+def measure(count: int, *, taught: int = 9) -> list[dict[str, Any]]:
+    """One row an engine and set of images: broken engines on phantoms first, then each engine as it is, and shuffled.
+
+    Of an engine as it is, maps of findings above their threshold count; of a broken one every map, whatever its score.
+    """
+    sets = case_sets(count)
+    phantoms, bundle = sets[0].cases, sets[0].bundle
     start = time.perf_counter()
-    shortcut, accuracy = shortcut_engine(bundle)
-    seconds = time.perf_counter() - start
-    print(
-        f"shortcut learned in {seconds:.0f} s, right on {accuracy:.0%} of what it was taught",
-        file=sys.stderr,
-        flush=True,
-    )
+    lessons = [case.image for case in phantom_cases(taught, seed=10_000)]
+    shortcut, learned = shortcut_engine(bundle, lessons, [case.image for case in phantoms])
+    _tell(f"shortcut learned in {time.perf_counter() - start:.0f} s: {learned.words}")
     index = bundle.manifest.finding_names.index
-    marked = [replace(case, image=_marked(case.image, index(case.finding))) for case in phantoms]
-    plan.insert(0, ("marker in the corner learned, phantoms", shortcut, marked, None))
-    if os.environ.get("RADIOLUCENT_DATA"):
-        real = real_cases(Path(os.environ["RADIOLUCENT_DATA"]) / "brain-mri-cheng", bundle, count)
-        plan.append(("brain-mri, validation slices", engine, real, scrambled))
-        plan.append(("weights shuffled, validation slices", scrambled, real, None))
-    results = []
-    for row in plan:
-        results.append(_row(*row))
-        print("\n".join(_lines(results[-1:])), file=sys.stderr, flush=True)
+    tokens = [replace(case, image=marked(case.image, index(case.finding))) for case in phantoms]
+    results = [_row(f"marker in the corner learned ({learned.words}), phantoms", shortcut, tokens)]
+    for one in sets:
+        every = NetworkEngine(one.bundle, shuffled(one.bundle))
+        last = NetworkEngine(one.bundle, shuffled(one.bundle, layers=1))
+        label, intact = one.bundle.label, load_engine(one.bundle, threads=1)
+        results += [
+            _row(f"{label}, every layer's weights shuffled, {one.name}", every, one.cases),
+            _row(f"{label}, last layer's weights shuffled, {one.name}", last, one.cases),
+            _row(f"{label}, {one.name}", intact, one.cases, scrambled=every, broken=False),
+        ]
     return results
 
 
-def real_cases(folder: Path, bundle: Bundle, count: int) -> list[ReleaseCase]:
-    """Validation slices, evenly spread."""
-    rows = [row for row in read_rows(folder) if row.split == "val" and row.outlined]
-    cases = []
-    for index in np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(int):
-        row = rows[index]
-        pixels = read_pixels(row.path)[None]
-        batch, record = prepare(pixels, row.spacing_mm, bundle.manifest.input)
-        finding = next(name for name, value in row.labels.items() if value == 1)
-        mask = draw_outlines(row, finding, (pixels.shape[1], pixels.shape[2])) >= 0.5
-        cases.append(_case(finding, batch[0], record, mask, pixels, row.spacing_mm))
-    return cases
+def _tell(words: str) -> None:
+    print(words, file=sys.stderr, flush=True)
 
 
-def phantom_cases(count: int, *, seed: int = 0) -> list[ReleaseCase]:
-    """Synthetic slices through each kind of tumour, with exact masks, as the network sees them."""
-    bundle = find_bundle("brain-mri", installed_bundles())
-    cases = []
-    for number in range(count):
-        finding = bundle.manifest.finding_names[number % 3]
-        volume, spacing, masks = _drawn(finding, seed + number)
-        best = int(masks.sum(axis=(1, 2)).argmax())
-        batch, record = prepare(volume[best : best + 1], spacing, bundle.manifest.input)
-        mask = record.apply(masks[best].astype(np.float32)) > 0.5
-        identity = PixelRecord(source_shape=(mask.shape[0], mask.shape[1]))
-        if mask.any():
-            cases.append(_case(finding, batch[0], identity, mask, batch[:, 0] + 1, SPACING))
-    return cases
-
-
-def _drawn(finding: str, seed: int) -> tuple[Image, tuple[float, float], NDArray[np.bool_]]:
-    volume, spacing, masks = arrays("brain-mr", [finding], seed=seed, slices=5)
-    return volume, spacing, masks[finding]
-
-
-def _case(
-    finding: str, image: Image, record: PixelRecord, mask: NDArray[np.bool_], pixels: Image, spacing: Any
-) -> ReleaseCase:
-    top, left, height, width = body_box(pixels)
-    centre = (top + height / 2, left + width / 2)
-    return ReleaseCase(finding=finding, image=image, record=record, mask=mask, centre=centre, spacing_mm=spacing)
-
-
-def shuffled(bundle: Bundle) -> Any:
-    """The engine's network with the weights of every layer shuffled."""
+def shuffled(bundle: Bundle, *, layers: int | None = None) -> Any:
+    """The engine's network with the weights of its last `layers` layers shuffled; None shuffles every layer."""
     from radiolucent.explain.attribution import randomised
 
-    return [network for _, network in randomised(load_twin(bundle))][-1]
-
-
-def shortcut_engine(bundle: Bundle, *, images: int = 24, epochs: int = 40) -> tuple[NetworkEngine, float]:
-    """A small network, taught by image labels alone, on phantoms with a bright token wherever there is a tumour.
-
-    The token's pattern tells the kind of tumour, in the upper left corner.
-    """
-    import torch
-
-    from radiolucent.engines.network import build_network
-
-    findings = bundle.manifest.finding_names
-    cases = phantom_cases(images, seed=10_000)
-    x = torch.from_numpy(np.stack([_marked(case.image, findings.index(case.finding)) for case in cases]))
-    plain = torch.from_numpy(np.stack([case.image for case in cases]))
-    y = torch.zeros(len(cases), 3)
-    for row, case in enumerate(cases):
-        y[row, findings.index(case.finding)] = 1
-    torch.manual_seed(0)
-    sizes = {"stem": 8, "widths": [12, 16], "depths": [1, 1], "top": 16, "grid_stride": 8}
-    network = build_network("evidence-net", {"findings": 3, "pooling": "log-sum-exp", "sharpness": 2.0, **sizes})
-    optimiser = torch.optim.AdamW(network.parameters(), lr=5e-3)
-    both, labels = torch.cat([x, plain]), torch.cat([y, torch.zeros_like(y)])  # without its token: nothing to find
-    for _ in range(epochs):
-        order = torch.randperm(len(both))
-        for part in order.split(12):
-            loss = torch.nn.functional.binary_cross_entropy_with_logits(network(both[part])[0], labels[part])
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-    network.eval()
-    with torch.inference_mode():
-        logits, evidence = network(x)
-    side = int(evidence.shape[-1])
-    manifest = bundle.manifest.model_copy(
-        update={
-            "name": "marker-shortcut",
-            "head": HeadSpec(pooling="log-sum-exp", sharpness=2.0, grid=(side, side), tolerance=1e-3),
-            "findings": [
-                entry.model_copy(update={"display_scale": max(float(evidence[:, k].quantile(0.999)), 0.5)})
-                for k, entry in enumerate(bundle.manifest.findings)
-            ],
-        }
-    )
-    accuracy = float((logits.argmax(1) == y.argmax(1)).float().mean())
-    return NetworkEngine(replace(bundle, manifest=manifest, calibration=None), network), accuracy
-
-
-def _marked(image: Image, finding: int) -> Image:
-    out, token = image.copy(), np.full((12, 12), 3.0, dtype=np.float32)
-    if finding:  # a plain square, lying stripes, standing stripes: place alone means nothing to a convolution
-        stripes = np.where(np.arange(12) // 2 % 2, np.float32(3.0), np.float32(-1.0))
-        token = np.repeat(stripes[:, None], 12, axis=1) if finding == 1 else np.repeat(stripes[None], 12, axis=0)
-    out[0][TOKEN] = token
-    return out
+    *_, (_, network) = islice(randomised(load_twin(bundle)), layers)
+    return network
 
 
 def verdicts(engine: Engine, case: ReleaseCase) -> dict[str, ExplanationVerdict]:
@@ -244,8 +124,9 @@ def verdicts(engine: Engine, case: ReleaseCase) -> dict[str, ExplanationVerdict]
         raise ValueError("a positive finding has a verdict")
     if len(found.checks) < 2:  # no map was located: empty, or failed
         return dict.fromkeys(default_gate().use_cases, found)
-    measured = {check.name.replace("-", "_"): check.value for check in found.checks}
-    return {name: judge_case(CaseMeasures(**measured), use_case=name) for name in default_gate().use_cases}
+    measured: dict[str, Any] = {check.name.replace("-", "_"): check.value for check in found.checks}
+    measures = CaseMeasures(**measured)
+    return {name: judge_case(measures, use_case=name) for name in default_gate().use_cases}
 
 
 def _as_pixels(case: ReleaseCase) -> Image:
@@ -255,25 +136,42 @@ def _as_pixels(case: ReleaseCase) -> Image:
     return resample(case.image[:1] + 1, case.record.matrix, case.record.source_shape, mode="nearest")
 
 
-def _row(name: str, engine: Engine, cases: Sequence[ReleaseCase], scrambled: Engine | None) -> dict[str, Any]:
-    every = [verdicts(engine, case) for case in cases]
+def _row(
+    name: str, engine: Engine, cases: Sequence[ReleaseCase], *, scrambled: Engine | None = None, broken: bool = True
+) -> dict[str, Any]:
+    called = [_is_called(engine, case) for case in cases]
+    judged = [verdicts(engine, case) for case, above in zip(cases, called, strict=True) if above or broken]
     values = release_checks(engine, cases, scrambled=scrambled)
     word = judge_engine(values)
-    return {
+    row = {
         "engine": name,
         "n": len(cases),
-        "rates": {
-            use: {key: count / len(cases) for key, count in sorted(Counter(one[use].decision for one in every).items())}
-            for use in default_gate().use_cases
-        },
+        "above_threshold": sum(called),
+        "judged": len(judged),
+        "rates": {use: _rates([one[use] for one in judged]) for use in default_gate().use_cases},
         "failed_checks": dict(
-            Counter(c.name for one in every for c in one["second-reader"].checks if c.result == "fail").most_common()
+            Counter(c.name for one in judged for c in one["second-reader"].checks if c.result == "fail").most_common()
         ),
-        "medians": _medians([one["second-reader"] for one in every]),
-        "release": {key: round(value, 3) for key, value in values.items()},
+        "medians": _medians([one["second-reader"] for one in judged]),
+        "release": {key: round(value, 3) if np.isfinite(value) else "none" for key, value in values.items()},
         "release_passes": word.passes,
         "release_failed": list(word.failed),
     }
+    _tell("\n".join(_lines([row])))
+    return row
+
+
+def _is_called(engine: Engine, case: ReleaseCase) -> bool:
+    bundle = engine.bundle
+    logit = float(engine.run(case.image[None]).logits[0, bundle.manifest.finding_names.index(case.finding)])
+    probability = bundle.probability(case.finding, logit)
+    score = bundle.score(logit) if probability is None else probability
+    return score >= bundle.operating_point(case.finding)
+
+
+def _rates(every: Sequence[ExplanationVerdict]) -> dict[str, float]:
+    count: Counter[str] = Counter(one.decision for one in every)
+    return {decision: count[decision] / max(1, len(every)) for decision in DECISIONS}
 
 
 def _medians(every: Sequence[ExplanationVerdict]) -> dict[str, list[float]]:
@@ -289,13 +187,30 @@ def _medians(every: Sequence[ExplanationVerdict]) -> dict[str, list[float]]:
 def _lines(results: Sequence[dict[str, Any]]) -> list[str]:
     lines = []
     for row in results:
-        lines.append(f"{row['engine']} (n = {row['n']})")
+        lines.append(
+            f"{row['engine']} (n = {row['n']}, above threshold {row['above_threshold']}, maps judged {row['judged']})"
+        )
         for use, rates in row["rates"].items():
             lines.append(f"  {use}: " + ", ".join(f"{key} {value:.0%}" for key, value in rates.items()))
         lines.append(f"  failed checks (second reader): {row['failed_checks']}")
         lines.append(f"  10th, 50th, 90th percentile: {row['medians']}")
         word = "passes" if row["release_passes"] else f"FAILS by {', '.join(row['release_failed'])}"
         lines.append(f"  release: {word}; {row['release']}")
+    return lines
+
+
+def table(results: Sequence[dict[str, Any]], use_case: str = "second-reader") -> list[str]:
+    """The rows as a table of one use case."""
+    lines = [
+        "| engine, images | n | above threshold | maps judged | shown | with a warning | held back | by | at release |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in results:
+        rates = " | ".join(f"{row['rates'][use_case][decision]:.0%}" for decision in DECISIONS)
+        by = ", ".join(f"{name} {count}" for name, count in row["failed_checks"].items()) or "–"
+        word = "passes" if row["release_passes"] else f"refused: {', '.join(row['release_failed'])}"
+        counts = f"{row['n']} | {row['above_threshold']} | {row['judged']}"
+        lines.append(f"| {row['engine']} | {counts} | {rates} | {by} | {word} |")
     return lines
 
 

@@ -6,8 +6,10 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from radiolucent.app.thresholds import with_kept_points
 from radiolucent.engines.registry import Bundle
 from radiolucent.errors import SetupError
+from radiolucent.explain.gate import site_gate
 from radiolucent.findings.alerts import default_alerts, site_alerts
 from radiolucent.findings.operating_points import load_operating_points
 from radiolucent.findings.profile import Profile, default_profile, site_profile
@@ -103,9 +105,10 @@ def compose(settings: Settings) -> Parts:
     check_routes(routes, engines=labels, destinations=places)
     options = _options(settings, bundles)
     url = settings.database_url.get_secret_value()
+    store = open_store(url, folder)
     return Parts(
         settings=settings,
-        store=open_store(url, folder),
+        store=store,
         archive=Archive(root=folder, watermark_bytes=settings.archive.watermark_mib << 20),
         routes=routes,
         bundles=bundles,
@@ -113,7 +116,7 @@ def compose(settings: Settings) -> Parts:
         wording=wording,
         alerts=_alerts(settings, places, wording),
         database=workflows.system_database(url or default_url(folder), folder),
-        options=options,
+        options=with_kept_points(options, store, bundles),
     )
 
 
@@ -130,6 +133,8 @@ def _options(settings: Settings, bundles: tuple[Bundle, ...]) -> Options:
         phantom_findings=work.phantom_findings,
         operating_points=load_operating_points(work.thresholds) if work.thresholds else None,
         profile=site_profile(work.profile) if work.profile else default_profile(),
+        use_case=work.use_case,
+        gate=site_gate(work.gate) if work.gate else None,
     )
     for bundle in bundles:
         options.thresholds(bundle)

@@ -33,6 +33,14 @@ def read(
     ] = False,
     thresholds: Annotated[Path | None, typer.Option(help="The site's operating points (TOML).")] = None,
     profile: Annotated[Path | None, typer.Option(help="What the site may use each finding for (TOML).")] = None,
+    use_case: Annotated[
+        str, typer.Option(help="Who the maps are for: triage, second-reader or diagnosis-support; empty: the default.")
+    ] = "",
+    gate: Annotated[Path | None, typer.Option(help="The site's own policies for showing maps (TOML).")] = None,
+    method: Annotated[
+        list[str] | None,
+        typer.Option("--method", "-m", help="Also explain each located finding so, to see if they agree; repeatable."),
+    ] = None,
     pdf: Annotated[bool, typer.Option("--pdf", help="Also print each insight sheet; needs the 'pdf' extra.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace the output folder if it exists.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="reading.json on stdout, nothing else.")] = False,
@@ -42,6 +50,8 @@ def read(
     Ends with 0 where something was read or clearly refused, 1 where nothing could be read, 2 for wrong use.
     """
     from radiolucent.engines.runtime import load_engine
+    from radiolucent.explain.explanation import find_method
+    from radiolucent.explain.gate import default_gate, site_gate
     from radiolucent.findings.operating_points import load_operating_points
     from radiolucent.findings.profile import default_profile, site_profile
     from radiolucent.pipeline.output import prepare_folder, write_readings
@@ -54,6 +64,9 @@ def read(
             phantom_findings=phantom_findings,
             operating_points=load_operating_points(thresholds) if thresholds else None,
             profile=site_profile(profile) if profile else default_profile(),
+            use_case=(policies := site_gate(gate) if gate else default_gate()).use_case(use_case)[0],
+            gate=policies,
+            methods=tuple(find_method(name).key for name in method or ()),
         )
         engines = [load_engine(bundle, backend=backend, threads=threads) for bundle in choose_bundles(engine or [])]
         with progress_bar(quiet=as_json) as report:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -22,6 +22,10 @@ CASE_CHECKS: Mapping[str, tuple[str, str]] = {
     "focality": ("the shape is usual for this finding", "the shape is unusual for this finding"),
     "stability": ("similar under small changes of the image", "similar under small changes of the image"),
     "deletion-drop": ("logits lost when what it points at is blurred", "logits lost when what it points at is blurred"),
+    "agreement": (
+        "of the strongest tenth is shared with other methods",
+        "of the strongest tenth is shared with others",
+    ),
 }
 ENGINE_CHECKS: Mapping[str, str] = {
     "randomisation": "rank correlation with maps of random weights",
@@ -142,6 +146,8 @@ class CaseMeasures:
     focality : 1 where the shape is usual for the finding, else 0.
     stability : similarity under small changes of the image, in [0, 1].
     deletion_drop : logits lost when what is coloured is blurred away.
+    agreement : smallest overlap of the strongest tenth with the maps of the other methods that were asked, in [0, 1].
+    notes : by check, words that follow its own.
     """
 
     completeness: float | None = None
@@ -150,6 +156,8 @@ class CaseMeasures:
     focality: float | None = None
     stability: float | None = None
     deletion_drop: float | None = None
+    agreement: float | None = None
+    notes: Mapping[str, str] = field(default_factory=dict)
 
     def value(self, check: str) -> float | None:
         """By the check's name."""
@@ -177,7 +185,7 @@ def judge_case(measures: CaseMeasures, *, use_case: str = "", table: GateTable |
             name=check,
             value=measures.value(check),
             result=limit.result(measures.value(check)),
-            words=_words(check, measures.value(check), limit.result(measures.value(check))),
+            words=_words(check, measures, limit),
         )
         for check, limit in policy.checks.items()
     )
@@ -233,11 +241,13 @@ def judge_engine(values: Mapping[str, float], *, table: GateTable | None = None)
     return EngineVerdict(passes=all(holds for *_, holds in checks), checks=tuple(checks))
 
 
-def _words(check: str, value: float | None, result: Result) -> str:
-    good, bad = CASE_CHECKS[check]
+def _words(check: str, measures: CaseMeasures, limit: CaseLimit) -> str:
+    value = measures.value(check)
+    note = f": {measures.notes[check]}" if check in measures.notes else ""
     if value is None:
-        return f"{check} was not measured"
+        return f"{check} was not measured{note}"
+    words = CASE_CHECKS[check][0 if limit.result(value) == "pass" else 1]
     if check in ("completeness", "focality"):
-        return good if result == "pass" else bad
+        return words + note
     number = f"{value:.1f}" if check == "deletion-drop" else f"{value:.0%}"
-    return f"{number} {good if result == 'pass' else bad}"
+    return f"{number} {words}{note}"

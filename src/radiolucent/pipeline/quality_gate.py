@@ -8,7 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from radiolucent.engines.runtime import Engine
+from radiolucent.errors import EngineError, MissingExtra, SetupError
+from radiolucent.explain.agreement import agreement_of
 from radiolucent.explain.gate import CaseMeasures, GateTable, judge_case
+from radiolucent.explain.methods import attribute
 from radiolucent.explain.methods.perturb import blurred
 from radiolucent.explain.robustness import COPIES, eight_changes, stability_of_eight
 from radiolucent.findings.confidence import default_confidence
@@ -28,6 +31,14 @@ class _Probe:
     stability: float | None
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Others:
+    """How far the map agrees with those of other methods, and the words for it."""
+
+    overlap: float | None = None
+    words: str = ""
+
+
 def gated(
     findings: Sequence[Finding],
     pixels: Image,
@@ -38,6 +49,7 @@ def gated(
     use_case: str = "",
     table: GateTable | None = None,
     thorough: bool = False,
+    methods: Sequence[str] = (),
 ) -> tuple[Finding, ...]:
     """The findings with their verdicts; a map that may not be shown becomes "no explanation", with the reasons.
 
@@ -50,6 +62,15 @@ def gated(
     pixels : float32 ``(frames, rows, columns)``.
     batch : float32 ``(frames, C, H, W)``, the network's input.
     thorough : make the eight changes whatever they cost.
+    methods : further ones (`explain.explanation.METHODS`) that each located finding's peak frame is explained by; how
+        far they agree is one more check. They cost what they cost.
+
+    Raises
+    ------
+    SetupError
+        If the table has no such use case, or there is no such method.
+    MissingExtra
+        If a method needs a package that isn't installed.
     """
     located = [one for one in findings if one.localisation is not None and one.localisation.status == "located"]
     probes = _probed(located, batch, engine, thorough=thorough)
@@ -59,14 +80,17 @@ def gated(
         if one.localisation is None:
             out.append(one)
         elif id(one) in probes:
-            measures = _measures(one, engine, box, completeness, probes[id(one)])
+            others = _by_others(one, batch, engine, methods)
+            measures = _measures(one, engine, box, completeness, probes[id(one)], others)
             out.append(_with_verdict(one, judge_case(measures, use_case=use_case, table=table)))
         else:
             out.append(replace(one, explanation=_without_map(one, completeness, use_case, table)))
     return tuple(out)
 
 
-def _measures(one: Finding, engine: Engine, box: Box, completeness: Completeness, probe: _Probe) -> CaseMeasures:
+def _measures(
+    one: Finding, engine: Engine, box: Box, completeness: Completeness, probe: _Probe, others: _Others
+) -> CaseMeasures:
     prior = engine.bundle.priors.get(one.name)
     limits = default_confidence()
     found = agreement(
@@ -80,7 +104,32 @@ def _measures(one: Finding, engine: Engine, box: Box, completeness: Completeness
         focality=float(one.localisation is not None and one.localisation.focality in usual),
         stability=one.stability if probe.stability is None else probe.stability,
         deletion_drop=probe.drop,
+        agreement=others.overlap,
+        notes={"agreement": others.words} if others.words else {},
     )
+
+
+def _by_others(one: Finding, batch: Image, engine: Engine, methods: Sequence[str]) -> _Others:
+    """The peak frame's map beside those of other methods; a method that can't explain this engine is named."""
+    asked = [name for name in dict.fromkeys(methods) if name != "grad-cam"]
+    if not asked:
+        return _Others()
+    frame, record = _peak_frame(one), one.heatmap.record
+    own = attribute(engine, batch[frame], record, one.name, frame=frame)[0]
+    overlaps, words = [], []
+    for name in asked:
+        try:
+            other = attribute(engine, batch[frame], record, one.name, name, frame=frame)[0]
+        except MissingExtra:
+            raise
+        except (EngineError, SetupError):  # no twin, or no stated pool: said, and the reading goes on
+            words.append(f"{name} can't explain this engine")
+            continue
+        (pair,) = agreement_of([own, other])
+        overlaps.append(pair.overlap)
+        rank = "flat" if np.isnan(pair.rank_correlation) else f"{pair.rank_correlation:.2f}"
+        words.append(f"{name} overlap {pair.overlap:.0%}, rank correlation {rank}")
+    return _Others(overlap=min(overlaps, default=None), words="; ".join(words))
 
 
 def _completeness(found: Completeness) -> float:
@@ -136,7 +185,7 @@ def _without_map(
     """An empty map is a result that is shown with a warning; a failed one is not."""
     whole = _completeness(completeness)
     measured = CaseMeasures(
-        completeness=whole, in_body=1.0, in_prior=1.0, focality=1.0, stability=1.0, deletion_drop=100.0
+        completeness=whole, in_body=1.0, in_prior=1.0, focality=1.0, stability=1.0, deletion_drop=100.0, agreement=1.0
     )
     verdict = judge_case(measured, use_case=use_case, table=table)
     kept = tuple(check for check in verdict.checks if check.name == "completeness")

@@ -19,6 +19,7 @@ from radiolucent.engines.registry import Bundle
 from radiolucent.engines.runtime import Engine, EngineOutput
 from radiolucent.errors import EngineError, SenderError
 from radiolucent.explain.completeness import check
+from radiolucent.explain.gate import GateTable
 from radiolucent.explain.localize import localise
 from radiolucent.findings.judgement import Tables
 from radiolucent.findings.operating_points import OperatingPoints
@@ -58,6 +59,8 @@ class Options:
     profile : what the site may use each finding for; None allows everything that the packaged profile does.
     tables : rule tables for urgency, confidence and change; None takes the packaged ones.
     use_case : whose policy decides which maps are shown (`explain.gate`); empty takes the table's default.
+    gate : the site's own policies; None takes the packaged ones.
+    methods : further ways of explaining each located finding, to see how far they agree with its map; they cost time.
     """
 
     phantom_findings: bool = False
@@ -65,6 +68,8 @@ class Options:
     profile: Profile | None = None
     tables: Tables | None = None
     use_case: str = ""
+    gate: GateTable | None = None
+    methods: tuple[str, ...] = ()
 
     def thresholds(self, bundle: Bundle) -> dict[str, float]:
         """The site's thresholds for this engine, empty where the engine's own hold.
@@ -182,7 +187,16 @@ def read_stack(stack: Stack, engine: Engine, *, options: Options) -> SeriesReadi
     clock.lap("locate")
     findings = tuple(_with_stability(finding, batch, engine) for finding in findings)
     clock.lap("stability")
-    findings = gated(findings, pixels, batch, engine, completeness=completeness, use_case=options.use_case)
+    findings = gated(
+        findings,
+        pixels,
+        batch,
+        engine,
+        completeness=completeness,
+        use_case=options.use_case,
+        table=options.gate,
+        methods=options.methods,
+    )
     clock.lap("gate")
     return SeriesReading(
         series_instance_uid=stack.series_instance_uid,

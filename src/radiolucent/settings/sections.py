@@ -94,6 +94,10 @@ class WorkSettings(Section):
     phantom_findings: bool = Field(default=False, description="Also report findings known from synthetic images only.")
     thresholds: Path | None = Field(default=None, description="The site's operating points (TOML).")
     profile: Path | None = Field(default=None, description="What the site may use each finding for (TOML).")
+    use_case: Literal["triage", "second-reader", "diagnosis-support"] = Field(
+        default="second-reader", description="Whose policy decides which maps are shown (docs/explanations.md)."
+    )
+    gate: Path | None = Field(default=None, description="The site's own policies for showing maps (TOML).")
     compare_with_priors: bool = Field(
         default=True, description="Compare with an earlier study of the patient, if one is here."
     )

@@ -137,6 +137,15 @@ def test_a_sites_table_that_contradicts_itself_is_refused(tmp_path: Path, old: s
 
 
 def test_a_sites_own_table_is_used(tmp_path: Path) -> None:
-    text = PACKAGED.read_text(encoding="utf-8").replace("gate 1.1.0", "site 7")
+    text = PACKAGED.read_text(encoding="utf-8").replace(default_gate().version, "site 7")
     (tmp_path / "gate.toml").write_text(text, encoding="utf-8")
     assert judge_case(GOOD, table=site_gate(tmp_path / "gate.toml")).table_version == "site 7"
+
+
+def test_what_other_methods_said_stands_behind_the_share() -> None:
+    said = replace(GOOD, agreement=0.02, notes={"agreement": "occlusion overlap 2%, rank correlation 0.10"})
+    verdict = judge_case(said, use_case="diagnosis-support")
+    assert verdict.decision == "show-with-warning"
+    assert verdict.reasons == (
+        "2% of the strongest tenth is shared with others: occlusion overlap 2%, rank correlation 0.10",
+    )

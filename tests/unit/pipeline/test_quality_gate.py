@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from radiolucent.errors import SetupError
+from radiolucent.explain.gate import default_gate
 from radiolucent.explain.localize import localise
 from radiolucent.findings.reading import Finding, SeriesReading
 from radiolucent.imaging.loading import load
@@ -102,3 +104,47 @@ def _at_first_frame(one: Finding) -> Finding:
     return replace(
         one, heatmap=heatmap, localisation=replace(one.localisation, peak_frame=0), frame_logits=one.frame_logits[:1]
     )
+
+
+def agreement_of(stack: Any, engine: Any, *methods: str) -> Any:
+    found = glioma(read_stack(stack, engine, options=Options(methods=methods))).explanation
+    assert found is not None
+    return next(check for check in found.checks if check.name == "agreement")
+
+
+def test_without_other_methods_agreement_is_not_measured_and_says_so(stack: Any, bright_spots: Any) -> None:
+    check = agreement_of(stack, bright_spots())
+    assert (check.value, check.result, check.words) == (None, "pass", "agreement was not measured")
+
+
+def test_other_methods_are_asked_once_and_named_with_their_overlap(stack: Any, bright_spots: Any) -> None:
+    check = agreement_of(stack, bright_spots(), "hires-cam", "hires-cam", "grad-cam")
+    assert check.value is not None
+    assert check.value > 0.5
+    assert check.words.count("hires-cam overlap") == 1
+    assert "rank correlation" in check.words
+
+
+def test_a_method_that_can_not_explain_the_engine_is_named_and_the_reading_goes_on(
+    stack: Any, bright_spots: Any
+) -> None:
+    pytest.importorskip("torch", reason="needs torch: pip install 'radiolucent[torch]'")
+    check = agreement_of(stack, bright_spots(), "layer-cam")  # this engine has no PyTorch twin
+    assert check.value is None
+    assert check.words == "agreement was not measured: layer-cam can't explain this engine"
+
+
+@pytest.mark.parametrize("use_case", ["triage", "second-reader", "diagnosis-support"])
+def test_the_policy_of_the_use_case_that_was_asked_for_judges(stack: Any, bright_spots: Any, use_case: str) -> None:
+    found = glioma(read_stack(stack, bright_spots(), options=Options(use_case=use_case))).explanation
+    assert found is not None
+    assert found.use_case == use_case
+    limits = default_gate().use_cases[use_case].checks
+    assert [check.result for check in found.checks] == [
+        limits[check.name].result(check.value) for check in found.checks
+    ]
+
+
+def test_an_unknown_use_case_is_refused(stack: Any, bright_spots: Any) -> None:
+    with pytest.raises(SetupError, match="there are triage, second-reader, diagnosis-support"):
+        read_stack(stack, bright_spots(), options=Options(use_case="research"))
