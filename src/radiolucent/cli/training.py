@@ -30,6 +30,12 @@ def train(
     evidence_supervision: Annotated[
         bool, typer.Option("--evidence-supervision/--no-evidence-supervision", help="Teach the map with the outlines.")
     ] = True,
+    patience: Annotated[
+        int | None, typer.Option(min=1, help="End after so many looks at validation without a better one.")
+    ] = None,
+    ablation: Annotated[
+        bool, typer.Option("--ablation", help="Fit twice more, with and without the outlines, for the card.")
+    ] = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the last checkpoint in the work folder.")
     ] = False,
@@ -58,10 +64,13 @@ def train(
             folds=folds,
             evidence_supervision=evidence_supervision,
             resume=resume,
+            patience=patience,
             weights=weights,
             pack=pack,
             volumes=volumes,
         )
+        if ablation:
+            plan = _with_ablation(engine, data, work or output.with_name(output.name + ".work"), plan, report)
         run(engine, data, output, plan=plan, work=work, report=report)
     out.print(f"released {output}; its figures are in {output / 'card.md'}", markup=False)
 
@@ -104,6 +113,17 @@ def _trainer() -> tuple[Callable[..., Pack], Callable[..., Path]]:
     except ModuleNotFoundError as error:
         raise MissingExtra("training", extra="torch") from error
     return make_pack, train
+
+
+def _with_ablation(
+    engine: str, data: list[Path], work: Path, plan: Plan, report: Callable[[str, int, int], None]
+) -> Plan:
+    from dataclasses import replace
+
+    from radiolucent.training.ablation import compare_supervision
+
+    bare = replace(plan, weights=None, folds=1)
+    return replace(plan, ablation=compare_supervision(engine, data, work / "ablation", plan=bare, report=report))
 
 
 def _plan(**choices: object) -> Plan:

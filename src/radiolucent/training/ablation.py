@@ -23,7 +23,7 @@ def compare_supervision(
 
     Returns
     -------
-    ``with`` and ``without`` → epochs, classification and localisation, as `Plan.ablation` takes them.
+    ``with`` and ``without`` → epochs, classification, findings and localisation, as `Plan.ablation` takes them.
 
     Raises
     ------
@@ -41,6 +41,7 @@ def compare_supervision(
         results[name] = {
             "epochs": training.epochs if training else 0,
             "classification": measured.get("classification", {}),
+            "findings": measured["findings"],
             "localisation": measured["localisation"],
         }
     return results

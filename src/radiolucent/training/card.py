@@ -154,9 +154,12 @@ def _ablation(measured: dict[str, dict[str, Any]]) -> str:
     rows = []
     for name, figures in measured.items():
         place = figures["localisation"]["all"]
+        areas = [finding["auroc"]["value"] for finding in figures["findings"].values() if finding.get("auroc")]
+        known = [area for area in areas if area is not None]
         cells = [
             str(figures["epochs"]),
-            text("accuracy", figures["classification"]["accuracy"]),
+            text("accuracy", figures["classification"]["accuracy"]) if figures["classification"] else "none",
+            f"{sum(known) / len(known):.3f}".removeprefix("0") if known else "not measured",
             *(text(key, place[key]) for key in ("hit_rate", "dice", "centroid_mm_median")),
         ]
         rows.append(f"| {name} | {' | '.join(cells)} |")
@@ -164,8 +167,8 @@ def _ablation(measured: dict[str, dict[str, Any]]) -> str:
         [
             "Two fits from the same seed, of equal length, that differ in the two evidence terms of the loss alone.",
             "",
-            "| evidence supervised | epochs | accuracy | peak inside | Dice | centroid |",
-            "|---|---|---|---|---|---|",
+            "| evidence supervised | epochs | accuracy | mean AUROC | peak inside | Dice | centroid |",
+            "|---|---|---|---|---|---|---|",
             *rows,
         ]
     )

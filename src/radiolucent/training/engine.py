@@ -39,6 +39,7 @@ class Plan:
     folds : above 1, a cross-validation by group first; the bundle comes from the layout's own split all the same.
     evidence_supervision : False leaves the outlines out of the loss, for comparison.
     resume : go on from the checkpoint in the work folder.
+    patience : end early after so many looks at validation without a better one; None fits all epochs.
     weights : release this checkpoint (made on another machine, say) instead of fitting.
     pack : read the images from this file instead of preprocessing the folders again.
     volumes : folder of whole series that the card also reports on; never trained on.
@@ -51,6 +52,7 @@ class Plan:
     folds: int = 1
     evidence_supervision: bool = True
     resume: bool = False
+    patience: int | None = None
     weights: Path | None = None
     pack: Path | None = None
     volumes: Path | None = None
@@ -118,6 +120,7 @@ def train(
             epochs=plan.epochs,
             seed=plan.seed,
             resume=plan.resume,
+            patience=plan.patience,
             report=partial(_tell_fit, tell),
         )
         network, epochs, seed = fitted.network, fitted.epochs, fitted.seed
@@ -200,6 +203,8 @@ def default_command(engine: str, plan: Plan) -> str:
         words.append(f"--phantoms {plan.phantoms}")
     if not plan.evidence_supervision:
         words.append("--no-evidence-supervision")
+    if plan.patience is not None:
+        words.append(f"--patience {plan.patience}")
     return " ".join(words)
 
 
@@ -212,6 +217,7 @@ def _cross_validate(pack: Pack, recipe: EngineRecipe, work: Path, plan: Plan, te
             work / f"fold-{fold + 1}",
             epochs=plan.epochs,
             seed=plan.seed,
+            patience=plan.patience,
             resume=plan.resume and (work / f"fold-{fold + 1}" / "checkpoint.pt").is_file(),
             report=partial(_tell_fit, tell, what=f"fold {fold + 1} of {plan.folds}"),
         )

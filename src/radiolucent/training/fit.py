@@ -22,9 +22,9 @@ from torch.nn import functional
 
 from radiolucent.engines.network import EvidenceNet, LevelNorm
 from radiolucent.errors import SetupError
-from radiolucent.training.augment import centre
-from radiolucent.training.draw import cover_of, draw_rows
+from radiolucent.training.draw import draw_rows
 from radiolucent.training.losses import image_loss, total_loss
+from radiolucent.training.measuring import measure, score
 from radiolucent.training.pack import Pack
 from radiolucent.training.recipe import Crops, EngineRecipe
 from radiolucent.training.refit import refit_trait
@@ -32,8 +32,6 @@ from radiolucent.training.refit import refit_trait
 CHECKPOINT = "checkpoint.pt"
 # how the `source` of a synthetic row begins
 SYNTHETIC = "synthetic-"
-# of images in one forward pass without gradients: more costs memory and gains no time
-_PIXELS_AT_ONCE = 1 << 20
 # batches on which the levels of norms are measured
 _SETTLING = 24
 
@@ -82,6 +80,7 @@ def fit(
     device: str | None = None,
     report: Report | None = None,
     stop_after: int | None = None,
+    patience: int | None = None,
 ) -> Fitted:
     """Train on the pack's ``train`` rows; measure on its ``val`` rows after each epoch.
 
@@ -93,10 +92,11 @@ def fit(
         the learning rate follows the longer (or shorter) cosine from here on; rows may have been added to the pack.
     device : a torch device; None takes CUDA where there is one.
     stop_after : end after this epoch as if interrupted; None runs to the end.
+    patience : end once so many looks at the validation rows in a row brought no better `score`; None never ends early.
 
     Returns
     -------
-    The exponential moving average of the weights after the last epoch.
+    The exponential moving average of the weights after the last epoch; with `patience`, after the best one.
 
     Raises
     ------
@@ -134,74 +134,15 @@ def fit(
                 )
 
         metrics = state.run_epoch(epoch, tell)
+        state.keep_best(metrics)
         state.save(folder / CHECKPOINT)
         (folder / "history.json").write_text(json.dumps(state.history, indent=1), encoding="utf-8")
         tell(state.batches, metrics=metrics)
+        if patience is not None and state.looks_since_best >= patience:
+            break
+    if patience is not None:
+        state.take_best()
     return Fitted(network=state.average.cpu().eval(), history=state.history, epochs=state.epoch, seed=seed)
-
-
-def predict(
-    network: nn.Module, pack: Pack, size: int, batch: int | None = None
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Logits ``(N, K)`` and evidence ``(N, K, h, w)`` of every row, float32, nothing varied; `batch` rows at a time."""
-    batch = batch or max(1, min(32, _PIXELS_AT_ONCE // size**2))
-    device = next(network.parameters()).device
-    logits, evidence = [], []
-    network.eval()
-    with torch.inference_mode():
-        for start in range(0, len(pack), batch):
-            images = torch.from_numpy(pack.images[start : start + batch]).to(device).float() * pack.step + pack.offset
-            scores, maps = network(centre(images, size))
-            logits.append(scores.cpu().numpy())
-            evidence.append(maps.cpu().numpy())
-    return np.concatenate(logits), np.concatenate(evidence)
-
-
-def cell_cover(pack: Pack, size: int, grid: int) -> NDArray[np.float32]:
-    """Share of each cell inside the outlines, float32 ``(N, K, h, w)``, for unvaried images."""
-    planes = centre(cover_of(torch.from_numpy(pack.outlines), len(pack.findings)), size)
-    return np.asarray(functional.adaptive_avg_pool2d(planes, grid).numpy(), dtype=np.float32)
-
-
-def measure(network: nn.Module, pack: Pack, size: int, *, exclusive: bool = True) -> dict[str, float]:
-    """Quick figures at grid resolution, for choosing between epochs; `evaluate` gives those that are quoted."""
-    logits, evidence = predict(network, pack, size)
-    if not exclusive:
-        return _measure_each(logits, evidence, pack, size)
-    known = np.isfinite(pack.labels).all(axis=1) & (np.nansum(pack.labels, axis=1) > 0)
-    truth = np.where(known[:, None], pack.labels, 0).argmax(axis=1)
-    rows = np.flatnonzero(known)
-    accuracy = float((logits.argmax(axis=1) == truth)[known].mean()) if len(rows) else float("nan")
-    cover = cell_cover(pack, size, evidence.shape[-1])
-    drawn = [row for row in rows if pack.outlined[row] and cover[row, truth[row]].max() > 0.5]
-    hits = [cover[row, truth[row]].flat[evidence[row, truth[row]].argmax()] > 0.5 for row in drawn]
-    overlap = [_dice(evidence[row, truth[row]] > 0, cover[row, truth[row]] > 0.5) for row in drawn]
-    return {
-        "accuracy": accuracy,
-        "hit_rate": float(np.mean(hits)) if hits else float("nan"),
-        "cell_dice": float(np.mean(overlap)) if overlap else float("nan"),
-    }
-
-
-def _measure_each(
-    logits: NDArray[np.float32], evidence: NDArray[np.float32], pack: Pack, size: int
-) -> dict[str, float]:
-    """Mean and single AUROC, and how often the map of an outlined finding peaks inside it."""
-    areas: dict[str, float] = {}
-    hits: list[bool] = []
-    cover = cell_cover(pack, size, evidence.shape[-1])
-    for k, name in enumerate(pack.findings):
-        positive, negative = pack.labels[:, k] > 0.5, pack.labels[:, k] < 0.5
-        if positive.any() and negative.any():
-            pairs = logits[positive, k][:, None] - logits[negative, k][None, :]
-            areas[name] = float((pairs > 0).mean() + 0.5 * (pairs == 0).mean())
-        drawn = np.flatnonzero(positive & pack.outlined & (cover[:, k].max(axis=(1, 2)) > 0))
-        hits += [bool(cover[row, k].flat[evidence[row, k].argmax()] > 0) for row in drawn]
-    return {
-        "auroc": float(np.mean(list(areas.values()))) if areas else float("nan"),
-        "hit_rate": float(np.mean(hits)) if hits else float("nan"),
-        **{f"auroc {name}": area for name, area in areas.items()},
-    }
 
 
 class _State:
@@ -222,6 +163,8 @@ class _State:
             lr=recipe.learning_rate,
         )
         self.epoch, self.history = 0, []  # type: tuple[int, list[dict[str, float]]]
+        self.best: dict[str, Any] = {"score": -math.inf, "epoch": 0, "weights": None}
+        self.looks_since_best = 0
         self.batches = max(1, len(self.train) // recipe.batch)
         self.steps = self.batches * epochs
         self.weights = _row_weights(self.train, recipe)
@@ -252,6 +195,22 @@ class _State:
             metrics |= measure(self.average, self.validation, self.recipe.size, exclusive=self.recipe.exclusive)
         self.history.append({"epoch": float(self.epoch), **metrics})
         return metrics
+
+    def keep_best(self, metrics: dict[str, float]) -> None:
+        """Remember the averaged weights if these figures of them are the best so far."""
+        value = score(metrics)
+        if value > self.best["score"]:
+            weights = {name: tensor.detach().cpu().clone() for name, tensor in self.average.state_dict().items()}
+            self.best = {"score": value, "epoch": self.epoch, "weights": weights}
+            self.looks_since_best = 0
+        elif math.isfinite(value):
+            self.looks_since_best += 1
+
+    def take_best(self) -> None:
+        """Go back to the best averaged weights, if any look was taken."""
+        if self.best["weights"] is not None:
+            self.average.load_state_dict(self.best["weights"])
+            self.epoch = int(self.best["epoch"])
 
     def _crops(self, epoch: int) -> Crops | None:
         """How windows are laid in this epoch; None where it sees whole images."""
@@ -309,6 +268,8 @@ class _State:
             "epochs": self.epochs,
             "epoch": self.epoch,
             "history": self.history,
+            "best": self.best,
+            "looks_since_best": self.looks_since_best,
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
             "optimiser": self.optimiser.state_dict(),
@@ -329,6 +290,8 @@ class _State:
         self.average.load_state_dict(stored["average"])
         self.optimiser.load_state_dict(stored["optimiser"])
         self.epoch, self.history = stored["epoch"], stored["history"]
+        self.best = stored.get("best", self.best)
+        self.looks_since_best = stored.get("looks_since_best", 0)
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
@@ -383,8 +346,3 @@ def _schedule(step: int, steps: int, warm_up: float) -> float:
     if step < warm_up:
         return (step + 1) / max(1.0, warm_up)
     return 0.5 * (1 + math.cos(math.pi * (step - warm_up) / max(1.0, steps - warm_up)))
-
-
-def _dice(found: NDArray[np.bool_], wanted: NDArray[np.bool_]) -> float:
-    total = int(found.sum() + wanted.sum())
-    return 2.0 * float((found & wanted).sum()) / total if total else 1.0

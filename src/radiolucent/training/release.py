@@ -27,7 +27,7 @@ from radiolucent.imaging.body import body_box
 from radiolucent.training.augment import mirror_half
 from radiolucent.training.calibrate import RULE, choose_point, fit_scaling
 from radiolucent.training.draw import cover_of
-from radiolucent.training.fit import predict
+from radiolucent.training.measuring import predict
 from radiolucent.training.pack import Pack, join_packs
 from radiolucent.training.recipe import EngineRecipe, Scope
 

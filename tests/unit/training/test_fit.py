@@ -12,7 +12,8 @@ pytest.importorskip("torch", reason="needs the torch extra: make torch")
 import torch
 
 from radiolucent.errors import SetupError
-from radiolucent.training.fit import Progress, _row_weights, cell_cover, fit, load_checkpoint, measure, predict
+from radiolucent.training.fit import Progress, _row_weights, fit, load_checkpoint
+from radiolucent.training.measuring import cell_cover, measure, predict, score
 from radiolucent.training.pack import Pack, save_pack
 from radiolucent.training.recipe import Crops, EngineRecipe
 from radiolucent.training.recipes import find_recipe
@@ -179,3 +180,24 @@ def test_small_folders_are_drawn_as_often_as_large_ones_where_asked_for(
     np.testing.assert_allclose([weights[:3].sum(), weights[3:20].sum(), weights[20:].sum()], [0.4, 0.4, 0.2])
     plain = _row_weights(pack, replace(recipe, even_folders=False)).numpy()
     np.testing.assert_allclose([plain[:3].sum(), plain[3:20].sum(), plain[20:].sum()], [0.12, 0.68, 0.2])
+
+
+def test_a_fit_with_patience_ends_early_and_gives_back_its_best_weights(
+    small_pack: Pack, small_recipe: EngineRecipe, tmp_path: Path
+) -> None:
+    still = replace(small_recipe, learning_rate=0.0)
+    fitted = fit(small_pack, still, tmp_path / "still", epochs=9, device="cpu", patience=2)
+    assert fitted.epochs == 1
+    assert len(fitted.history) == 3
+    resumed = fit(small_pack, still, tmp_path / "still", epochs=9, device="cpu", patience=4, resume=True)
+    assert len(resumed.history) == 5
+    learning = replace(small_recipe, learning_rate=5e-3)
+    fitted = fit(small_pack, learning, tmp_path / "learning", epochs=8, device="cpu", patience=8)
+    scores = [score(epoch) for epoch in fitted.history]
+    assert fitted.epochs == 1 + int(np.argmax(scores))
+    assert score(measure(fitted.network, small_pack.rows(small_pack.split == "val"), 32)) == max(scores)
+
+
+def test_figures_without_a_look_at_validation_have_no_score() -> None:
+    assert np.isnan(score({"loss": 1.0}))
+    assert score({"loss": 1.0, "auroc": 0.5, "hit_rate": float("nan")}) == 0.5
