@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from radiolucent.findings.change import Alignments, ChangeResult, ChangeTable, compare_readings, default_change
 from radiolucent.findings.confidence import ConfidenceTable, default_confidence, grade_confidence
 from radiolucent.findings.priors import Agreement, Prior, agreement
-from radiolucent.findings.reading import Finding, Localisation, Reading, SeriesReading
+from radiolucent.findings.reading import Finding, Localisation, Measurement, Reading, SeriesReading
 from radiolucent.findings.urgency import UrgencyContext, UrgencyTable, default_urgency, grade_urgency
 from radiolucent.imaging.body import Box
 
@@ -47,7 +47,8 @@ def judge(
     body_boxes : (top, left, height, width) of the body in frame pixels, by `SeriesReading.key`.
     prior : reading of the prior study, or None: then nothing is said of change.
     alignments : of the volumes of both studies, where they were registered (`imaging.registration`).
-    age_years, midline_shift_mm : of this study, where known.
+    age_years : of this study, where known.
+    midline_shift_mm : of this study; None takes the largest that its series measured, if any.
 
     Returns
     -------
@@ -61,6 +62,10 @@ def judge(
     """
     tables = tables or default_tables()
     changes = compare_readings(reading, prior, table=tables.change, alignments=alignments) if prior else {}
+    if midline_shift_mm is None:
+        midline_shift_mm = _largest(
+            m for series in reading.series for m in series.measurements if m.name == "midline-shift"
+        )
     positives = frozenset(finding.name for series in reading.series for finding in series.positives)
     judged = []
     for series in reading.series:
@@ -94,6 +99,8 @@ def _judged(
     tables: Tables,
 ) -> Finding:
     size_mm, volume_ml = _size(finding.localisation)
+    measured_ml = _largest(one for one in finding.measurements if one.name == "blood-volume")
+    volume_ml = volume_ml if measured_ml is None else measured_ml
     context = replace(context, size_mm=size_mm, volume_ml=volume_ml, change=change.level)
     confidence = (
         grade_confidence(finding, agreement=agreement, stability=finding.stability, table=tables.confidence)
@@ -120,6 +127,11 @@ def _agreement(
     if not finding.positive or prior is None or box is None:
         return None
     return agreement(finding.heatmap, prior, box, threshold=tables.confidence.agreement.prior_threshold)
+
+
+def _largest(measurements: Iterable[Measurement]) -> float | None:
+    """The largest value among measurements, None where nothing could be measured."""
+    return max((one.value for one in measurements if one.value is not None), default=None)
 
 
 def _size(place: Localisation | None) -> tuple[float | None, float | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from radiolucent.findings.phrases import Phrases
+from radiolucent.findings.quantities import in_words
 from radiolucent.findings.reading import Finding, Localisation, Region, SeriesReading
 from radiolucent.findings.taxonomy import FINDINGS
 from radiolucent.imaging.geometry import Float
@@ -49,6 +50,7 @@ def full_place(finding: Finding, series: SeriesReading, words: Phrases) -> str:
         word = words.words["slice" if series.kind == "volume" else "image"]
         parts.append(f"{word} {place.regions[0].frame + 1} {words.words['of']} {len(series.frames)}")
     parts.append(_extent(place.regions[0], words))
+    parts += [in_words(one, words) for one in finding.measurements]
     if len(place.regions) > 1:
         parts.append(f"{len(place.regions)} {words.words['regions']}")
     return "; ".join(parts)

@@ -16,6 +16,7 @@ from radiolucent.findings.confidence import review_reason
 from radiolucent.findings.hierarchy import Ranked, ranked
 from radiolucent.findings.location import full_place, short_place
 from radiolucent.findings.phrases import Phrases, phrases
+from radiolucent.findings.quantities import in_words
 from radiolucent.findings.reading import Finding, Reading, UnreadSeries
 from radiolucent.findings.tables import InvalidTable
 from radiolucent.findings.urgency import level_number
@@ -149,6 +150,7 @@ def _series(reading: Reading, order: Sequence[Ranked], words: Phrases) -> list[d
                 "positives": [_positive(entry, words) for entry in order if entry.series is series],
                 "below": [_below(finding, words) for finding in series.findings if not finding.positive],
                 "notes": notes,
+                "measures": [in_words(one, words) for one in series.measurements],
             }
         )
     return parts

@@ -64,8 +64,9 @@ def apply(reading: Reading, profile: Profile) -> Reading:
     """The reading as this site may show and send it.
 
     Run it before anything is encoded: what it takes out can't leave in any format. Where localisation is off, the
-    map holds only zeros, frames have no logits of their own, the place is ``withheld`` and no reason names a place
-    or a size. ``notify`` also drops confidence and change. Applying it twice changes nothing more.
+    map holds only zeros, frames have no logits of their own, the place is ``withheld``, nothing measured stays, and
+    no reason names a place or a size. A shift of the midline goes by the use of ``midline-shift``. ``notify`` also
+    drops confidence and change. Applying it twice changes nothing more.
 
     Warning
     -------
@@ -74,7 +75,11 @@ def apply(reading: Reading, profile: Profile) -> Reading:
     return replace(
         reading,
         series=tuple(
-            replace(series, findings=tuple(_limited(finding, series, profile) for finding in series.findings))
+            replace(
+                series,
+                findings=tuple(_limited(finding, series, profile) for finding in series.findings),
+                measurements=tuple(one for one in series.measurements if profile.use(one.name) == "localise"),
+            )
             for series in reading.series
         ),
     )
@@ -92,6 +97,7 @@ def _limited(finding: Finding, series: SeriesReading, profile: Profile) -> Findi
         urgency=_without_sizes(finding.urgency),
         confidence=_row_only(finding.confidence),
         change_note="",
+        measurements=(),
     )
     return finding if use == "case-level" else replace(finding, confidence=None, change=None)
 

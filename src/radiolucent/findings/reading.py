@@ -90,6 +90,29 @@ class Localisation:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """One quantity measured on the image itself, not on the map (`pipeline.measures`).
+
+    Parameters
+    ----------
+    name : ``midline-shift`` (of a series) or ``blood-volume`` (of a finding).
+    value : in `unit`; None where it couldn't be measured. Never negative: a direction stands in `side`.
+    note : how it was measured, or why not.
+    frame : index of the frame that shows it best, or None.
+    side : towards which side; ``unknown`` where that has no meaning.
+    points : (row, column) on `frame`: for a shift the brain's midline, then the front and back end of the skull's.
+    """
+
+    name: Literal["midline-shift", "blood-volume"]
+    value: float | None
+    unit: Literal["mm", "ml"]
+    note: str
+    frame: int | None = None
+    side: Laterality = "unknown"
+    points: tuple[tuple[float, float], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Graded:
     """A level with the path that led to it, for "why this urgency", "why this confidence"."""
 
@@ -139,6 +162,7 @@ class Finding:
     stability : similarity in [0, 1] of map and score under small changes of the peak frame (`findings.stability`);
         None where it wasn't measured.
     explanation : whether the map may be shown; None below the operating point, and where no gate was asked.
+    measurements : quantities measured on the image where the map points.
     change : against the prior reading: new, larger, smaller, unchanged, resolved; with its numbers in `change_note`.
     """
 
@@ -154,6 +178,7 @@ class Finding:
     localisation: Localisation | None = None
     stability: float | None = None
     explanation: ExplanationVerdict | None = None
+    measurements: tuple[Measurement, ...] = ()
     urgency: Graded | None = None
     confidence: Graded | None = None
     change: Literal["new", "larger", "smaller", "unchanged", "resolved", "not-compared"] | None = None
@@ -205,6 +230,7 @@ class SeriesReading:
     milliseconds: dict[str, float]
     notes: tuple[str, ...] = ()
     part: int = 1
+    measurements: tuple[Measurement, ...] = ()
 
     @property
     def key(self) -> str:

@@ -20,6 +20,7 @@ from radiolucent.imaging.loading import load
 from radiolucent.imaging.quality import age_years
 from radiolucent.imaging.registration import Alignment, register
 from radiolucent.imaging.study import Problem, Study
+from radiolucent.pipeline.measures import measured
 from radiolucent.pipeline.read_study import Options, Progress, read_study
 
 
@@ -87,7 +88,7 @@ def read_path(
     results = []
     for study in loaded.studies:
         earlier_study = _prior_of(study, earlier.studies) if earlier else None
-        reading = read_study(study, engines, options=options, progress=progress)
+        reading = measured(study, read_study(study, engines, options=options, progress=progress))
         if earlier and earlier_study is None:
             reading = replace(reading, problems=(*reading.problems, _no_prior(study)))
         prior_reading = read_study(earlier_study, engines, options=options) if earlier_study else None

@@ -64,6 +64,11 @@ MAP_OBJECT: Final = own("map-object", "SOP Instance UID of the map")
 VIEWER: Final = own("viewer", "Finding in the viewer")
 AREA: Final = Code(value=codes.AREA.value, scheme="SCT", meaning=codes.AREA.meaning)
 VOLUME: Final = Code(value=codes.VOLUME.value, scheme="SCT", meaning=codes.VOLUME.meaning)
+_MEASURED: Final = {
+    "blood-volume": own(codes.BLOOD_VOLUME.value, codes.BLOOD_VOLUME.meaning),
+    "midline-shift": own(codes.MIDLINE_SHIFT.value, codes.MIDLINE_SHIFT.meaning),
+}
+_UCUM: Final = {"ml": "cm3", "mm": "mm"}
 _INTERPRETATION: Final = "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation"
 _CATEGORY: Final = "http://terminology.hl7.org/CodeSystem/observation-category"
 
@@ -213,6 +218,11 @@ def _finding_components(statement: Statement, telling: Telling, tracking: str) -
         parts.append(component(CHANGE, mapping, valueCodeableConcept=concept(change, mapping, statement.change)))
     if statement.place:
         parts.append(component(PLACE, mapping, valueString=clean(statement.place)))
+    for one in finding.measurements:
+        if one.value is not None:
+            unit = _UCUM[one.unit]
+            value = quantity(rounded(one.value), unit, unit)
+            parts.append(component(_MEASURED[one.name], mapping, valueQuantity=value))
     parts.append(component(SERIES, mapping, valueString=statement.series.series_instance_uid))
     parts.append(component(TRACKING, mapping, valueString=tracking))
     if telling.viewer_url:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes as dicom_codes
 
+from radiolucent.findings.phrases import phrases
+from radiolucent.findings.quantities import in_words
 from radiolucent.findings.reading import NOT_FOR_CLINICAL_USE, Finding, Region, SeriesReading
+from radiolucent.findings.reading import Measurement as Quantity
 from radiolucent.findings.taxonomy import finding_type
 from radiolucent.imaging.study import Stack
 from radiolucent.results import codes
@@ -36,6 +40,12 @@ _STATUS = {
 }
 
 
+_QUANTITIES = {
+    "midline-shift": (codes.MIDLINE_SHIFT, codes.MILLIMETRE),
+    "blood-volume": (codes.BLOOD_VOLUME, codes.CUBIC_CENTIMETRE),
+}
+
+
 def finding_groups(
     finding: Finding,
     series: SeriesReading,
@@ -58,7 +68,7 @@ def finding_groups(
     if not regions:
         whole = MeasurementsAndQualitativeEvaluations(
             **_shared(finding, series, provenance),
-            measurements=_chances(finding),
+            measurements=[*_chances(finding), *_quantities(finding.measurements)],
             qualitative_evaluations=_evaluations(finding),
             source_images=_peak_image(finding, stack),
         )
@@ -69,7 +79,7 @@ def finding_groups(
         group = PlanarROIMeasurementsAndQualitativeEvaluations(
             **_shared(finding, series, provenance, part=str(number)),
             referenced_region=_region(region, series, stack),
-            measurements=[*(_chances(finding) if number == 1 else []), *_sizes(region)],
+            measurements=[*(_of_finding(finding) if number == 1 else []), *_sizes(region)],
             qualitative_evaluations=_evaluations(finding),
         )
         if number == 1 and map_object is not None:
@@ -77,6 +87,25 @@ def finding_groups(
         _append_comment(group, _comment(finding, series, region))
         groups.append(group)
     return groups
+
+
+def series_group(series: SeriesReading, provenance: Provenance) -> Group | None:
+    """A group (TID 1501) for what was measured on a series as a whole, such as the midline shift; None without one."""
+    from highdicom.sr import FindingSite, MeasurementsAndQualitativeEvaluations, TrackingIdentifier
+
+    if not series.measurements:
+        return None
+    group = MeasurementsAndQualitativeEvaluations(
+        tracking_identifier=TrackingIdentifier(
+            uid=provenance.uid("tracking", f"measured-{series.key}-{series.engine.digest}"), identifier="measured"
+        ),
+        finding_type=codes.sr_code(finding_type("midline-shift").code),
+        finding_sites=[FindingSite(anatomic_location=codes.sr_code(finding_type("midline-shift").site))],
+        measurements=_quantities(series.measurements) or None,
+    )
+    told = "; ".join(in_words(one, phrases("en")) for one in series.measurements)
+    _append_comment(group, f"{told[:1].upper()}{told[1:]}. {NOT_FOR_CLINICAL_USE}")
+    return group
 
 
 def statement_group(statement: str, tracking: str, provenance: Provenance) -> Group:
@@ -135,6 +164,21 @@ def _chances(finding: Finding) -> list[Measurement]:
     return [
         Measurement(name=name, value=_short(value), unit=codes.NO_UNITS),
         Measurement(name=codes.OPERATING_POINT, value=_short(finding.operating_point), unit=codes.NO_UNITS),
+    ]
+
+
+def _of_finding(finding: Finding) -> list[Measurement]:
+    return [*_chances(finding), *_quantities(finding.measurements)]
+
+
+def _quantities(measurements: Sequence[Quantity]) -> list[Measurement]:
+    """What was measured on the image; what couldn't be measured is told in the comment alone."""
+    from highdicom.sr import Measurement
+
+    return [
+        Measurement(name=_QUANTITIES[one.name][0], value=_short(one.value), unit=_QUANTITIES[one.name][1])
+        for one in measurements
+        if one.value is not None
     ]
 
 
@@ -208,6 +252,7 @@ def _comment(finding: Finding, series: SeriesReading, region: Region | None = No
         parts.append(f"Not located: {where.reason}.")
     if finding.explanation is not None and finding.explanation.decision == "show-with-warning":
         parts.append(f"Explanation shown with a warning: {'; '.join(finding.explanation.reasons)}.")
+    parts += [f"{(told := in_words(one, phrases('en')))[:1].upper()}{told[1:]}." for one in finding.measurements]
     for name, graded in (("Urgency", finding.urgency), ("Confidence", finding.confidence)):
         if graded is not None:
             parts.append(f"{name}: {graded.level}.")

@@ -14,6 +14,7 @@ from radiolucent.findings.hierarchy import ranked
 from radiolucent.findings.location import full_place, short_place
 from radiolucent.findings.narrative import Narrative, write
 from radiolucent.findings.phrases import phrases
+from radiolucent.findings.quantities import in_words
 from radiolucent.findings.reading import Completeness, Finding, Reading, Region, SeriesReading
 from radiolucent.findings.taxonomy import finding_type
 from radiolucent.findings.urgency import level_number
@@ -190,10 +191,15 @@ def _series(
         "complete": series.completeness.holds,
         "completeness": completeness_words(series.completeness),
         "notes": series.notes,
+        "measures": [_sentence(in_words(one, phrases("en"))) for one in series.measurements],
         "picture": picture and {"image": data_uri(picture.image_png), "place": _place(series, picture.frame)},
         "positives": [_positive(finding, series, album, facts, narrative, anchor) for finding in positives],
         "below": [_common(finding) for finding in series.findings if not finding.positive],
     }
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def completeness_words(check: Completeness) -> str:

@@ -16,7 +16,7 @@ from radiolucent.errors import EncodingError
 from radiolucent.findings.reading import Reading, SeriesReading, UnreadSeries
 from radiolucent.imaging.study import Stack
 from radiolucent.results import codes
-from radiolucent.results.measurement_groups import Group, finding_groups, statement_group
+from radiolucent.results.measurement_groups import Group, finding_groups, series_group, statement_group
 from radiolucent.results.provenance import MANUFACTURER, Provenance, refusing, seal
 from radiolucent.results.source import CHARACTER_SET, instance_headers
 
@@ -61,11 +61,11 @@ def encode_positive_report(
 
 
 def encode_negative_report(reading: Reading, stacks: Mapping[str, Stack], provenance: Provenance) -> Dataset | None:
-    """Write what is below its operating point and what was not read, each as a group without region (TID 1501).
+    """Write what is below its operating point, measured as a whole, or not read: groups without region (TID 1501).
 
     Returns
     -------
-    The document, or None where every finding is positive and everything was read.
+    The document, or None where every finding is positive, nothing else was measured and everything was read.
 
     Raises
     ------
@@ -79,6 +79,9 @@ def encode_negative_report(reading: Reading, stacks: Mapping[str, Stack], proven
             if not finding.positive:
                 with refusing(f"{finding.name}: the measurement group"):
                     groups += finding_groups(finding, series, stack, provenance)
+        with refusing("the measurement group"):
+            measured = series_group(series, provenance)
+        groups += [measured] if measured is not None else []
         frames.append((series, stack))
     evidence = _evidence(frames, {})
     for unread in reading.unread:
