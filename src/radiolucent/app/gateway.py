@@ -18,7 +18,9 @@ from types import FrameType
 from typing import IO, Final
 
 from radiolucent.app.housekeeping import keep_house, take_turns
+from radiolucent.app.incoming import steps_in
 from radiolucent.app.parts import Parts, compose
+from radiolucent.app.ways import end_ways, start_ways
 from radiolucent.app.workers import keep_workers
 from radiolucent.errors import SetupError
 from radiolucent.ingest.dicomweb import Door
@@ -83,6 +85,7 @@ def gateway(settings: Settings) -> Iterator[Gateway]:
             ]
             for thread in threads:
                 thread.start()
+            ways = start_ways(parts.store, steps_in(parts, coordinator, receiver, spool), stopping)
             try:
                 yield Gateway(
                     parts=parts,
@@ -95,6 +98,7 @@ def gateway(settings: Settings) -> Iterator[Gateway]:
             finally:
                 stopping.set()
                 changed.set()
+                end_ways(ways)
                 for thread in threads:
                     thread.join()
         queue.close()

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from radiolucent.app.peers import check_ways, client_tls
 from radiolucent.app.thresholds import with_kept_points
 from radiolucent.engines.registry import Bundle
-from radiolucent.errors import SetupError
 from radiolucent.explain.gate import site_gate
 from radiolucent.findings.alerts import default_alerts, site_alerts
 from radiolucent.findings.operating_points import load_operating_points
@@ -23,6 +22,7 @@ from radiolucent.pipeline.posts import post
 from radiolucent.pipeline.read_path import choose_bundles
 from radiolucent.pipeline.read_study import Options
 from radiolucent.pipeline.routing import Route, check_routes
+from radiolucent.pipeline.waiting import Waiting
 from radiolucent.results import fhir_mapping, hl7_mapping
 from radiolucent.results.destinations.presets import Preset, packaged_presets, site_presets
 from radiolucent.results.withdrawal import Wording
@@ -63,6 +63,16 @@ class Parts:
         """What the site may use each finding for."""
         return self.options.profile or default_profile()
 
+    @property
+    def waiting(self) -> Waiting:
+        """For what a complete study waits; for nothing where nobody is asked."""
+        chosen = self.settings
+        return Waiting(
+            store=self.store,
+            priors_s=chosen.priors.wait_s if any(one.priors for one in chosen.pacs) else 0.0,
+            order_s=chosen.worklist.wait_s if chosen.worklist.host else 0.0,
+        )
+
     def coordinator(self, queue: workflows.Queue) -> Coordinator:
         """Of this store."""
         patience, work = self.settings.assembly, self.settings.work
@@ -73,12 +83,14 @@ class Parts:
             engine_digests=self.engine_digests,
             compare_with_priors=work.compare_with_priors,
             early=self.early,
+            holds=self.waiting.holds,
             desk=AlertDesk(store=self.store, queue=queue, rules=self.alerts),
             patience=Patience(
                 assembly=assembly.Patience(
                     quiet_s=patience.quiet_s,
                     partial_quiet_s=patience.partial_quiet_s,
                     longest_wait_s=patience.longest_wait_s,
+                    expected=tuple(assembly.ExpectedSeries(**one.model_dump()) for one in patience.expected_series),
                 ),
                 dead_after_s=work.dead_after_s,
             ),
@@ -103,6 +115,7 @@ def compose(settings: Settings) -> Parts:
     routes = _routes(settings)
     labels = [name for bundle in bundles for name in (bundle.manifest.name, bundle.label)]
     check_routes(routes, engines=labels, destinations=places)
+    check_ways(settings)
     options = _options(settings, bundles)
     url = settings.database_url.get_secret_value()
     store = open_store(url, folder)
@@ -163,16 +176,5 @@ def _alerts(settings: Settings, places: Mapping[str, Place], wording: Wording) -
 
 def _place(one: DestinationSettings, presets: Mapping[str, Preset]) -> Place:
     told = one.model_dump(exclude={"token", "tls"})
-    return place(**told, token=one.token.get_secret_value(), tls=_client_tls(one), presets=presets)
-
-
-def _client_tls(one: DestinationSettings) -> ssl.SSLContext | None:
-    if not one.tls:
-        return None
-    try:
-        context = ssl.create_default_context(cafile=one.tls_ca)
-        if one.tls_certificate:
-            context.load_cert_chain(one.tls_certificate, one.tls_key)
-    except OSError as error:
-        raise SetupError(f"destination {one.name}: its TLS files can't be read: {error}") from error
-    return context
+    tls = client_tls(one, "destination") if one.tls else None
+    return place(**told, token=one.token.get_secret_value(), tls=tls, presets=presets)

@@ -16,11 +16,12 @@ from typing import Final
 
 from radiolucent.errors import RadiolucentError
 from radiolucent.store.unit_of_work import Store
-from radiolucent.store.ways import Ways
+from radiolucent.store.ways import Fetches, Ways
 
 LOG: Final = logging.getLogger(__name__)
 LONGEST_WAIT_S: Final = 300.0
 TELL_EVERY_S: Final = 30.0
+END_WITHIN_S: Final = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,12 +53,20 @@ def start_ways(store: Store, steps: Iterable[Step], stopping: threading.Event) -
     chosen = list(steps)
     with store.begin() as work:
         Ways(work).begin([step.name for step in chosen])
+        Fetches(work).interrupted()
     threads = [
         threading.Thread(target=_run, args=(store, step, stopping), name=step.name, daemon=True) for step in chosen
     ]
     for thread in threads:
         thread.start()
     return threads
+
+
+def end_ways(threads: Iterable[threading.Thread]) -> None:
+    """Wait a while for them to end. One that waits for a peer ends with the process: the rows know how far it was."""
+    until = time.monotonic() + END_WITHIN_S
+    for thread in threads:
+        thread.join(max(0.0, until - time.monotonic()))
 
 
 def _run(store: Store, step: Step, stopping: threading.Event) -> None:

@@ -21,7 +21,7 @@ from radiolucent.pipeline.routing import Route, choose_route
 from radiolucent.store.audit import AuditTrail
 from radiolucent.store.deliveries import Deliveries
 from radiolucent.store.instances import Associations, Instances
-from radiolucent.store.records import DeliveryRecord, RevisionRecord
+from radiolucent.store.records import DeliveryRecord, RevisionRecord, StudyRecord
 from radiolucent.store.revisions import Revisions
 from radiolucent.store.states import REVISION_STATES, names
 from radiolucent.store.studies import Progress, Studies
@@ -74,6 +74,7 @@ class Coordinator:
     engine_digests : by engine name and ``name@version``: they are part of what a revision is made of.
     early : destinations that say how urgent a study is, so that they go before the objects.
     desk : decides which alerts go out; None where nobody is alerted.
+    holds : whether a study that is complete is left alone for now; see `pipeline.waiting`.
     """
 
     store: Store
@@ -84,6 +85,7 @@ class Coordinator:
     compare_with_priors: bool = True
     early: frozenset[str] = frozenset()
     desk: AlertDesk | None = None
+    holds: Callable[[StudyRecord], bool] = lambda _study: False
     clock: Callable[[], datetime] = _now
 
     def turn(self) -> int:
@@ -130,7 +132,7 @@ class Coordinator:
         with self.store.read() as work:
             ready = [one for one in Studies(work).arriving() if is_complete(one, self.patience, at)]
         begun = 0
-        for progress in ready:
+        for progress in [one for one in ready if not self.holds(one.study)]:
             with self.store.begin() as work:
                 again = {one.study.study_instance_uid: one for one in Studies(work).arriving()}
                 now = again.get(progress.study.study_instance_uid)

@@ -17,6 +17,7 @@ from pydicom.dataset import Dataset
 from radiolucent.errors import EncodingError
 from radiolucent.findings.reading import Reading
 from radiolucent.findings.taxonomy import Code
+from radiolucent.pipeline.ordering import order_facts
 from radiolucent.pipeline.pictures import stacks_by_key
 from radiolucent.pipeline.read_path import PathResult
 from radiolucent.results.destinations.package import Package, package_files
@@ -63,6 +64,9 @@ def write_messages(
     made_at = revision.made_at.astimezone()
     (folder / FOLDER).mkdir(exist_ok=True)
     told = _Told(order=facts_of(stack) if stack else None)
+    if told.order is not None:
+        with store.read() as work:
+            told = replace(told, order=order_facts(work, revision.study_instance_uid, told.order))
     if stack and one.reading.series:
         provenance = Provenance(
             made_at=made_at, study_instance_uid=revision.study_instance_uid, revision=revision.number

@@ -19,6 +19,8 @@ from radiolucent.imaging.header import text, value
 from radiolucent.imaging.instance import read_instance
 from radiolucent.ingest.receiving import Outcome, ReceivedInstance, Way
 from radiolucent.ingest.sameness import same_object
+from radiolucent.pipeline.own_results import own_results
+from radiolucent.pipeline.routing import PRIOR
 from radiolucent.store.archive import Archive
 from radiolucent.store.audit import AuditTrail
 from radiolucent.store.instances import Associations, Instances, NewInstance, StudyHeader
@@ -30,7 +32,6 @@ from radiolucent.store.ways import Fetches, FetchRecord
 LOG: Final = logging.getLogger(__name__)
 _URGENT: Final = ("STAT", "HIGH", "URGENT", "A", "S")
 """Requested Procedure Priority (0040,1003; PS3.3 C.4.12) and Study Priority ID (0032,000C, retired); HL7 codes too."""
-PRIOR: Final = Way.PRIOR.value
 BACKFILL: Final = "backfill"
 WATCHED: Final = Way.WATCHED_PACS.value
 YIELDING: Final = (PRIOR, BACKFILL)
@@ -89,6 +90,8 @@ class StoreReceiver:
         self._on_change()
 
     def _keep(self, instance: ReceivedInstance) -> Outcome:
+        if self._was_made_here(instance):
+            return Outcome.DUPLICATE
         purpose = self._purpose_if_new(instance)
         header = self._header_if_new(instance, purpose)
         place = self._archive.path_of(
@@ -149,6 +152,12 @@ class StoreReceiver:
     def _is_known(self, instance: ReceivedInstance) -> bool:
         with self._lock:
             return f"{instance.study_instance_uid} {instance.series_instance_uid}" in self._known
+
+    def _was_made_here(self, instance: ReceivedInstance) -> bool:
+        """Whether it is a result of this gateway, which a PACS sends back: it is no image of the study."""
+        if self._is_known(instance):
+            return False
+        return instance.sop_instance_uid in own_results(self._store.folder, instance.study_instance_uid).instances
 
     def _purpose_if_new(self, instance: ReceivedInstance) -> FetchRecord | None:
         """What a study is being fetched for; what comes by C-MOVE comes like everything else to the listener."""

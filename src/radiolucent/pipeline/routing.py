@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from typing import Final
 
 from radiolucent.errors import SetupError
 from radiolucent.store.records import StudyRecord
+
+PRIOR: Final = "prior"
+"""Source of a study that was fetched to compare another one with."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +49,15 @@ class Route:
 
 
 def choose_route(study: StudyRecord, routes: Sequence[Route]) -> Route | None:
-    """The first route that takes a study, or None."""
-    return next((route for route in routes if route.takes(study)), None)
+    """The first route that takes a study, or None.
+
+    A study that was fetched as a prior is read as its route says, but nothing of it is sent anywhere: those who get
+    results have known of it for long.
+    """
+    route = next((route for route in routes if route.takes(study)), None)
+    if route is not None and study.source_kind == PRIOR:
+        return replace(route, destinations=())
+    return route
 
 
 def check_routes(routes: Sequence[Route], *, engines: Iterable[str], destinations: Iterable[str]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -11,20 +10,22 @@ from typing import Any, Final, Literal
 from sqlalchemy import select
 
 from radiolucent.store.records import StudyRecord, record
-from radiolucent.store.study_tables import RevisionRow, StudyRow
+from radiolucent.store.study_tables import StudyRow
 from radiolucent.store.unit_of_work import Work
 from radiolucent.store.way_tables import QuestionRow
 
-Kind = Literal["priors", "order", "count"]
+Kind = Literal["priors", "order"]
 OPEN: Final = "open"
 ANSWERED: Final = "answered"
 NOTHING: Final = "nothing"
 GIVEN_UP: Final = "given-up"
+LATE: Final = "late"
+"""Answered, but after the study was read; what follows from that is still to be done."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class QuestionRecord:
-    """One question about a study: ``open``, ``answered``, ``nothing`` (there is none) or ``given-up``, with why."""
+    """One question about a study: ``open``, ``answered``, ``late``, ``nothing`` (there is none) or ``given-up``."""
 
     study_instance_uid: str
     kind: str
@@ -59,22 +60,18 @@ class Questions:
     def due(
         self, kind: Kind, *, since: datetime, at: datetime, limit: int = 50, named: bool = True
     ) -> tuple[StudyRecord, ...]:
-        """Studies received since, and not fetched as a prior, of which this is to be asked now, newest first.
+        """Studies of which this is to be asked now, the latest received first: never asked yet, or to be asked again.
 
         Parameters
         ----------
+        since : studies that came in before, and aren't asked of yet, are left alone. Priors are never asked of.
         named : only those that name a patient.
         """
         of_it = (QuestionRow.study_instance_uid == StudyRow.study_instance_uid) & (QuestionRow.kind == kind)
-        wanted = (
-            select(StudyRow)
-            .outerjoin(QuestionRow, of_it)
-            .where(StudyRow.last_received_at >= since, StudyRow.source_kind != "prior")
-            .where(
-                QuestionRow.kind.is_(None)
-                | ((QuestionRow.state == OPEN) & (QuestionRow.next_try_at.is_(None) | (QuestionRow.next_try_at <= at)))
-            )
-        )
+        never_asked = QuestionRow.kind.is_(None) & (StudyRow.last_received_at >= since)
+        again = (QuestionRow.state == OPEN) & (QuestionRow.next_try_at.is_(None) | (QuestionRow.next_try_at <= at))
+        wanted = select(StudyRow).outerjoin(QuestionRow, of_it)
+        wanted = wanted.where(StudyRow.source_kind != "prior", never_asked | again)
         if named:
             wanted = wanted.where(StudyRow.patient_id != "")
         rows = self._session.scalars(wanted.order_by(StudyRow.last_received_at.desc()).limit(limit))
@@ -99,21 +96,10 @@ class Questions:
         row.state, row.reason, row.answer = state, reason[:1000], json.dumps(answer)
         row.last_at, row.next_try_at, row.attempts = at, next_try_at, row.attempts + 1
 
-    def without_prior(self, studies: Iterable[str]) -> tuple[StudyRecord, ...]:
-        """Those of these studies that were read, last of all without a prior."""
-        latest = (RevisionRow.study_instance_uid == StudyRow.study_instance_uid) & (
-            RevisionRow.number == StudyRow.latest_revision
-        )
-        wanted = (
-            select(StudyRow)
-            .join(RevisionRow, latest)
-            .where(
-                StudyRow.study_instance_uid.in_(list(studies)),
-                StudyRow.state.in_(("read", "partly-read")),
-                RevisionRow.prior_study_instance_uid == "",
-            )
-        )
-        return tuple(record(StudyRecord, row) for row in self._session.scalars(wanted))
+    def in_state(self, kind: Kind, state: str) -> tuple[QuestionRecord, ...]:
+        """All questions of a kind in a state, the oldest first."""
+        wanted = select(QuestionRow).where(QuestionRow.kind == kind, QuestionRow.state == state)
+        return tuple(_record(row) for row in self._session.scalars(wanted.order_by(QuestionRow.first_at)))
 
 
 def _record(row: QuestionRow) -> QuestionRecord:

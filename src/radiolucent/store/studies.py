@@ -31,6 +31,7 @@ from radiolucent.store.study_tables import (
     StudyRow,
 )
 from radiolucent.store.unit_of_work import Work
+from radiolucent.store.way_tables import FetchRow
 
 _LOOKED_INTO = 20
 """How many of the patient's latest studies are looked at for one that can be compared."""
@@ -203,11 +204,15 @@ class Studies:
         """The patient's latest comparable other study that isn't later and has its images, or None.
 
         Comparable is what `imaging.kinds` calls so: modalities that are alike, and body parts that don't exclude it.
+        A study that is being fetched just now isn't one yet.
         """
         if not study.patient_id or not study.study_date:
             return None
         there = select(InstanceRow.id).where(
             InstanceRow.study_instance_uid == StudyRow.study_instance_uid, InstanceRow.removed_at.is_(None)
+        )
+        coming = select(FetchRow.pacs).where(
+            FetchRow.study_instance_uid == StudyRow.study_instance_uid, FetchRow.state == "fetching"
         )
         alike = modalities_like(study.modalities.split("\\")) or {""}
         wanted = select(StudyRow).where(
@@ -217,6 +222,7 @@ class Studies:
             StudyRow.study_date <= study.study_date,
             or_(*[StudyRow.modalities.contains(word, autoescape=True) for word in sorted(alike)]),
             there.exists(),
+            ~coming.exists(),
         )
         rows = self._session.scalars(
             wanted.order_by(StudyRow.study_date.desc(), StudyRow.study_time.desc(), StudyRow.study_instance_uid).limit(
@@ -239,6 +245,10 @@ class Studies:
             raise ValueError(f"{state!r} is no state of a study")
         row = self._session.get_one(StudyRow, study_instance_uid)
         row.state, row.reason = state, reason
+
+    def hurry(self, study_instance_uid: str) -> None:
+        """Note that the order asks for haste: its next revision comes first."""
+        self._session.get_one(StudyRow, study_instance_uid).priority = "stat"
 
     def expect(self, study_instance_uid: str, instances: int) -> None:
         """Note how many instances the archive that sends it says it has."""

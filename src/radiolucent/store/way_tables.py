@@ -50,7 +50,7 @@ class FetchRow(Base):
 
 
 class QuestionRow(Base):
-    """One question about a study to the PACS or the RIS (`kind`: ``priors``, ``order``, ``count``) and its answer.
+    """One question about a study to the PACS or the RIS (`kind`: ``priors`` or ``order``) and its answer.
 
     `answer` is JSON. That of an order names the patient: like the study's own columns, it goes into no log.
     """

@@ -126,6 +126,11 @@ class Fetches:
         row = self._session.get_one(FetchRow, (study_instance_uid, pacs))
         row.state, row.reason, row.next_try_at = ("failed" if reason else "fetched"), reason[:1000], next_try_at
 
+    def interrupted(self) -> None:
+        """At start: whatever was being fetched when the process ended has failed, and may be tried again at once."""
+        for row in self._session.scalars(select(FetchRow).where(FetchRow.state == "fetching")):
+            row.state, row.reason = "failed", "the gateway ended in the middle of it"
+
     def held(self, study_instance_uid: str) -> int:
         """How many objects of a study came in; those whose files were removed since count."""
         wanted = select(func.count()).select_from(InstanceRow)

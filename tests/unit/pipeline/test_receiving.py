@@ -228,3 +228,15 @@ def test_what_comes_after_a_fetch_has_ended_is_no_part_of_it(store: Store, archi
     with store.read() as work:
         study = Studies(work).get(instance.study_instance_uid)
     assert (study.source_kind, study.expected_instances) == ("c-store", None)
+
+
+def test_a_result_of_this_gateway_that_a_pacs_sends_back_is_no_new_image(
+    store: Store, archive: Archive, offer: Offer
+) -> None:
+    instance = offer()
+    folder = store.folder / "readings" / instance.study_instance_uid / "1" / "dicom"
+    folder.mkdir(parents=True)
+    shutil.copyfile(instance.path, folder / "overlay.dcm")
+    assert StoreReceiver(store, archive).receive(instance) is Outcome.DUPLICATE
+    with store.read() as work:
+        assert Studies(work).find(instance.study_instance_uid) is None
