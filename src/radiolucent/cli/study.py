@@ -37,7 +37,7 @@ def list_studies(
     """List studies with their states and reasons. Shows no name of a patient."""
     from radiolucent.store.studies import Filters, Studies
 
-    with errors_to_exit(), _store(settings, data_folder) as store, store.read() as work:
+    with errors_to_exit(), opened_store(settings, data_folder) as store, store.read() as work:
         studies = Studies(work)
         lines = studies.list(Filters(states=tuple(state or ()), undelivered=undelivered, limit=limit))
         counts = studies.counts()
@@ -70,7 +70,7 @@ def show(uid: Uid, settings: SettingsFile = None, data_folder: DataFolder = None
     """Show one study: every instance with its state and reason, revisions, readings, deliveries."""
     from radiolucent.store.studies import Studies
 
-    with errors_to_exit(), _store(settings, data_folder) as store, store.read() as work:
+    with errors_to_exit(), opened_store(settings, data_folder) as store, store.read() as work:
         view = Studies(work).show(uid)
     if as_json:
         told = asdict(view)
@@ -121,13 +121,14 @@ def withdraw(
     """Take back the latest reading of a study, wherever it was delivered. A running gateway does the rest."""
     from radiolucent.pipeline.delivering import withdraw as take_back
 
-    with errors_to_exit(), _store(settings, data_folder) as store:
+    with errors_to_exit(), opened_store(settings, data_folder) as store:
         told = take_back(store, uid, reason=reason, actor=getpass.getuser(), at=datetime.now(UTC))
     out.print(f"withdrawn; {told} destinations will be told")
 
 
 @contextmanager
-def _store(settings: SettingsFile, data_folder: DataFolder) -> Iterator[Store]:
+def opened_store(settings: SettingsFile, data_folder: DataFolder) -> Iterator[Store]:
+    """The store of the gateway that the settings are of."""
     from radiolucent.errors import SetupError
     from radiolucent.settings import load_settings
     from radiolucent.store.unit_of_work import open_store

@@ -20,7 +20,6 @@ from radiolucent.results.destinations.alert_channels import Channel
 from radiolucent.rollout.phases import PHASES
 from radiolucent.store.alerts import AlertRecord, Alerts, NewAlert, NoticeRecord, Notices
 from radiolucent.store.audit import AuditTrail
-from radiolucent.store.records import ReadingRecord
 from radiolucent.store.site import Site
 from radiolucent.store.unit_of_work import Store, Work
 
@@ -67,31 +66,30 @@ class AlertRules:
     posts: Mapping[str, Post] = field(default_factory=dict)
 
 
-def raise_alerts(work: Work, reading: Reading, kept: ReadingRecord, rules: AlertRules, *, at: datetime) -> int:
+def raise_alerts(work: Work, reading: Reading, revision: int, rules: AlertRules, *, at: datetime) -> int:
     """Raise what a stored reading alerts, in the transaction in which its deliveries are owed; gives how many are new.
 
     An alert that an earlier revision raised goes on where this one holds the same; where it doesn't, it ends and is
     taken back. Of an engine in shadow, and while the AI is stopped, nothing is raised.
     """
-    trail = AuditTrail(work)
+    trail, uid = AuditTrail(work), reading.study_instance_uid
     open_reading, withheld = _told_by(work, reading, rules)
     for code in withheld:
-        uid = kept.study_instance_uid
         trail.append(Withheld(at=at, study_instance_uid=uid, audience=AUDIENCE, code=code))
-    earlier = {_same(one): one for one in Alerts(work).of_study(kept.study_instance_uid) if one.state != "ended"}
+    earlier = {_same(one): one for one in Alerts(work).of_study(uid) if one.state != "ended"}
     new = 0
     for alert in alerts(open_reading, language=rules.language, table=rules.table):
         same = (alert.finding, alert.tier, alert.level)
         if same in earlier:
-            Alerts(work).carry(earlier.pop(same).key, revision=kept.revision)
+            Alerts(work).carry(earlier.pop(same).key, revision=revision)
             continue
-        key = alert_key(alert, kept.revision)
+        key = alert_key(alert, revision)
         if Alerts(work).find(key) is None:
-            _raise(work, alert, key, kept.revision, rules, at=at)
+            _raise(work, alert, key, revision, rules, at=at)
             new += 1
     for one in earlier.values():
-        if one.revision < kept.revision:
-            _end(work, one, reason=f"revision {kept.revision} doesn't hold it", at=at)
+        if one.revision < revision:
+            _end(work, one, reason=f"revision {revision} doesn't hold it", at=at)
     return new
 
 

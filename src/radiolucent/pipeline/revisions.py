@@ -140,7 +140,7 @@ def owe_deliveries(bench: Bench, study_instance_uid: str, number: int) -> list[t
         kept = Readings(work).find(study_instance_uid, number)
         if kept is None or kept.withdrawn_at is not None or _is_overtaken(work, study_instance_uid, number):
             return []
-        raise_alerts(work, reading, kept, bench.alerts, at=at)
+        raise_alerts(work, reading, number, bench.alerts, at=at)
         route = choose_route(Studies(work).get(study_instance_uid), bench.routes)
         code = withheld_from_sending(work, kept.engines)
         if code and route and route.destinations:

@@ -33,6 +33,8 @@ BASE: Final = "base-1"
 """Edition of the training: a new number when its content changes so much that it must be done again."""
 LADDER: Final = ("viewer", "resident", "radiologist", "lead", "admin")
 ATTEMPTS_PER_MINUTE: Final = 10
+POLLED: Final = ("/bell", "/news")
+"""What a page asks for by itself: no sign that somebody is there, so it keeps no session alive."""
 
 
 class Refused(Exception):
@@ -180,7 +182,7 @@ def visitor(request: Request, here: Here, authorization: Annotated[str, Header()
             raise Refused(401, "login_required")
         target = request.url.path if request.method == "GET" else "/worklist"
         raise LogInFirst(quote(target))
-    if cookie and session.csrf:
+    if cookie and session.csrf and not request.url.path.endswith(POLLED):
         _keep_alive(here, cookie, now)
     return _visitor(session, address_of(request))
 

@@ -18,6 +18,7 @@ from radiolucent.errors import RadiolucentError, SenderError, SetupError
 from radiolucent.store.site import Site
 from radiolucent.web import (
     administration,
+    alerts,
     audit,
     comparing,
     decisions,
@@ -82,6 +83,7 @@ def create_app(premises: Premises) -> FastAPI:
     for module in (
         login,
         worklist,
+        alerts,
         study,
         decisions,
         images,

@@ -110,7 +110,7 @@ def test_a_resident_comments_and_modifies_nothing() -> None:
         r for r in ROUTES if decide(route=r, role="resident", state="routine", trained=True, use="localise").allowed
     }
     assert "comment" in allowed
-    assert not allowed & {"decide", "modify", "set-urgency", "stop-ai"}
+    assert not allowed & {"decide", "modify", "set-urgency", "acknowledge", "stop-ai"}
 
 
 def test_every_route_has_a_rule_and_no_rule_repeats_another() -> None:

@@ -17,6 +17,9 @@ GETS = {
     "/worklist": "worklist",
     "/worklist/news?since=2026-01-01T00:00:00Z": "worklist",
     "/api/v1/worklist": "worklist",
+    "/alerts": "worklist",
+    "/alerts/bell": "worklist",
+    "/api/v1/alerts": "worklist",
     "/studies/{study}": "image",
     "/studies/{study}/priors": "image",
     "/studies/{study}/decisions": "text",
@@ -88,8 +91,8 @@ def test_each_role_may_change_what_the_table_lets_it(room: Any, study: str, role
 
 def test_the_routes_of_the_table_that_have_pages_are_all_tried() -> None:
     tried = set(GETS.values()) | {route for route, _ in POSTS.values()}
-    # tried beside their phases, and by token in test_stow
-    assert set(ROUTES) - tried == {"urgency", "heat", "decide", "modify", "send"}
+    # tried beside their phases, by token in test_stow, and with an alert in test_alerts
+    assert set(ROUTES) - tried == {"urgency", "heat", "decide", "modify", "send", "acknowledge"}
 
 
 def test_a_refusal_is_written_down(room: Any) -> None:
