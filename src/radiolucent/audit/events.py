@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, ClassVar
 
-from radiolucent.audit import alert_events
+from radiolucent.audit import alert_events, reading_events
 from radiolucent.audit.event import SYSTEM, Action, Event
 from radiolucent.audit.site_events import (
     AccessDenied,
@@ -277,7 +277,7 @@ class StudyFinished(Event):
     finished: bool
 
 
-assert alert_events  # loaded, so that `KINDS` holds its kinds
+assert alert_events and reading_events  # loaded, so that `KINDS` holds its kinds
 
 
 def _kinds(of: type[Event]) -> dict[str, type[Event]]:

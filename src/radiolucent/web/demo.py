@@ -21,6 +21,7 @@ from radiolucent.store.people import People
 from radiolucent.store.site import Site
 from radiolucent.store.unit_of_work import Store, open_store
 from radiolucent.web.access import Premises, Reader
+from radiolucent.web.explanation_desk import Desk, running
 from radiolucent.web.server import create_app
 from radiolucent.web.sources import FolderSource
 from radiolucent.web.training import let_through
@@ -50,6 +51,7 @@ def demo_app(folder: Path, engines: Sequence[Engine], *, now: datetime | None = 
         limits={engine.bundle.manifest.label: tuple(engine.bundle.manifest.scope.limits) for engine in engines},
         read=reader_of(engines),
         uploads=folder,
+        desk=Desk(running(engines), folder / ".room" / "explanations"),
         demo_accounts=tuple((name, PASSWORD, role) for name, role in ACCOUNTS),
     )
     _furnish(store, premises, now)
@@ -98,4 +100,8 @@ def listen(port: int = 0, *, host: str = "127.0.0.1") -> socket.socket:
 def serve(app: FastAPI, sock: socket.socket) -> None:
     """Answer on this socket until Ctrl-C."""
     config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, ws="none")
-    uvicorn.Server(config).run(sockets=[sock])
+    try:
+        uvicorn.Server(config).run(sockets=[sock])
+    finally:
+        if app.state.premises.desk is not None:
+            app.state.premises.desk.close()

@@ -16,6 +16,7 @@ from radiolucent.pipeline.read_study import engine_ref
 from radiolucent.store.unit_of_work import Store
 from radiolucent.web.access import Premises
 from radiolucent.web.demo import listen
+from radiolucent.web.explanation_desk import Desk, loading
 from radiolucent.web.server import create_app
 from radiolucent.web.sources import StoreSource
 
@@ -46,6 +47,7 @@ def pages(
         source=StoreSource(store),
         engines=tuple(engine_ref(bundle) for bundle in bundles),
         limits={bundle.label: tuple(bundle.manifest.scope.limits) for bundle in bundles},
+        desk=Desk(loading(bundles), store.folder / "explanations"),
         profile=profile or default_profile(),
         secure_cookies=host not in ("127.0.0.1", "::1", "localhost"),
         stow=stow,
@@ -62,5 +64,7 @@ def pages(
         yield f"http://{host}:{sock.getsockname()[1]}/"
     finally:
         server.should_exit = True
+        if premises.desk is not None:
+            premises.desk.close()
         thread.join(timeout=10)
         sock.close()

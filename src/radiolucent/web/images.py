@@ -17,10 +17,8 @@ from radiolucent.findings.reading import Finding, SeriesReading
 from radiolucent.findings.taxonomy import finding_type
 from radiolucent.imaging.header import text
 from radiolucent.imaging.study import Stack
-from radiolucent.store.room import Room
-from radiolucent.store.site import Site
 from radiolucent.web.access import Gate, Here, Premises, Refused, Someone, gate, require
-from radiolucent.web.seeing import drawable, limited
+from radiolucent.web.seeing import HELD, drawable, held_back, limited
 from radiolucent.web.sources import Kept, OpenStudy, Summary
 from radiolucent.web.viewer_data import Packing, frame_bytes, heat_bytes, packing, series_meta
 
@@ -92,12 +90,12 @@ def result(rid: str, here: Here, who: Someone) -> Response:
     uid = opened.summary.study_instance_uid
     with here.store.read() as work:
         seen = gate(here, who, work)
-        hidden = Site(work).setting("read_first") == "forced" and not Room(work).has_looked(uid, who.name)
+        held = held_back(here, who, work, opened.summary)
     reading = limited(opened.summary.reading, seen)
     if opened.summary.reading is not None and opened.summary.reading.series and reading is None:
         raise Refused(404, "not_found")
-    if hidden:
-        raise Refused(403, "look_first", "Look at the images first: this site asks for it.")
+    if held:
+        raise Refused(403, held, HELD[held])
     numbers = {(e.series.key, e.finding.name): e.rank for e in ranked(reading)} if reading else {}
     return JSONResponse(
         {

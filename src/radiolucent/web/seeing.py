@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from radiolucent.audit.events import HeatmapSent
 from radiolucent.findings.hierarchy import Ranked, open_heatmaps, ranked
@@ -13,8 +14,16 @@ from radiolucent.results.reading_json import evidence_digest
 from radiolucent.store.audit import AuditTrail
 from radiolucent.store.room import Decision, Room
 from radiolucent.store.site import Site
+from radiolucent.store.unit_of_work import Work
 from radiolucent.web.access import Gate, Premises, Refused, Visitor, deny, gate
-from radiolucent.web.sources import OpenStudy
+from radiolucent.web.adapting import Adapting
+from radiolucent.web.sources import OpenStudy, Summary
+
+HELD: Final = {
+    "look_first": "Look at the images first: this site asks for it.",
+    "own_reading_first": "This study is read without the AI first: say what you see, then it is shown.",
+}
+"""Why nothing of the AI is told yet, and what to do."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +92,14 @@ def _heat_code(finding: Finding, code: str) -> str:
     return {"located": "", "empty": ""}.get(where.status, where.status)
 
 
+def held_back(here: Premises, who: Visitor, work: Work, summary: Summary) -> str:
+    """Why this reader isn't told of the AI's result yet (a key of `HELD`), or empty."""
+    uid = summary.study_instance_uid
+    if Site(work).setting("read_first") == "forced" and not Room(work).has_looked(uid, who.name):
+        return "look_first"
+    return "own_reading_first" if Adapting(here, who, work).of(summary).withheld else ""
+
+
 def shows_map(finding: Finding) -> bool:
     """Whether the finding has a map that is shown at all: it is above its threshold and its explanation holds."""
     return finding.positive and not _heat_code(finding, "")
@@ -94,8 +111,7 @@ def may_draw(
     """A finding whose map this visitor may have, and its series. Or `Refused`."""
     uid = opened.summary.study_instance_uid
     with here.store.begin() as work:
-        seen = gate(here, who, work)
-        forced = Site(work).setting("read_first") == "forced" and not Room(work).has_looked(uid, who.name)
+        seen, held = gate(here, who, work), held_back(here, who, work, opened.summary)
     candidates = [
         (found, one)
         for one in (opened.summary.reading.series if opened.summary.reading else ())
@@ -108,8 +124,8 @@ def may_draw(
     code = seen.verdict("heat", read.engine, found.name).code
     if code:
         deny(here, who, "heat", code, study=uid)
-    if forced:
-        raise Refused(403, "look_first", "Look at the images first: this site asks for it.")
+    if held:
+        raise Refused(403, held, HELD[held])
     if not shows_map(found):
         raise Refused(404, "no_heatmap", "There is no heatmap of a finding below its threshold.")
     return found, read

@@ -22,6 +22,7 @@ from radiolucent.web import (
     audit,
     comparing,
     decisions,
+    explaining,
     images,
     login,
     monitoring,
@@ -30,7 +31,9 @@ from radiolucent.web import (
     stow,
     study,
     training,
+    trust_rules,
     upload,
+    viewed,
     worklist,
 )
 from radiolucent.web.access import LogInFirst, Premises, Refused, visitor
@@ -88,6 +91,9 @@ def create_app(premises: Premises) -> FastAPI:
         decisions,
         images,
         comparing,
+        explaining,
+        viewed,
+        trust_rules,
         upload,
         training,
         practice,

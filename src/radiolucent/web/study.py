@@ -5,27 +5,40 @@ from __future__ import annotations
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Form, Query
-from fastapi.responses import JSONResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from radiolucent.audit.events import Commented, ImagesLooked, StudyViewed
 from radiolucent.explain.overlay import overlay, plain, png
 from radiolucent.findings.narrative import Narrative, write
+from radiolucent.findings.phrases import phrases
 from radiolucent.findings.reading import Finding, Reading, SeriesReading
 from radiolucent.findings.taxonomy import finding_type
 from radiolucent.findings.urgency import default_urgency
 from radiolucent.imaging.body import edges
 from radiolucent.imaging.pixels import display
 from radiolucent.imaging.study import Stack
+from radiolucent.pipeline.output import insight_sheet
+from radiolucent.pipeline.pictures import finding_pictures
+from radiolucent.pipeline.read_path import StudyResult
 from radiolucent.store.audit import AuditTrail
 from radiolucent.store.room import Room
 from radiolucent.store.site import Site
-from radiolucent.web.access import Checked, Gate, Here, Premises, Refused, Someone, gate, require
+from radiolucent.store.unit_of_work import Work
+from radiolucent.web.access import Checked, Gate, Here, Premises, Refused, Someone, deny, gate, require
+from radiolucent.web.adapting import NOTHING, Adaptation, Adapting
+from radiolucent.web.detail import Detail, considered, decisions_on, failures, similar
+from radiolucent.web.explanation_desk import offers
 from radiolucent.web.pages import page
-from radiolucent.web.seeing import drawable, limited, opened_study, shown, visible
-from radiolucent.web.sources import OpenStudy
+from radiolucent.web.seeing import HELD, Shown, drawable, held_back, limited, opened_study, shown, visible
+from radiolucent.web.sources import OpenStudy, Summary
+from radiolucent.web.viewed import viewings_of
 from radiolucent.web.viewing import viewer_json
 
 router = APIRouter()
+SHEET_POLICY: Final = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'; base-uri 'none'; sandbox"
+)
+"""The sheet is one file with its style inside; it runs nothing."""
 REASONS: Final = {
     "wrong-finding": "wrong finding: it isn't there",
     "wrong-place": "right finding, wrong place",
@@ -45,9 +58,11 @@ def study_page(uid: str, here: Here, who: Someone) -> Response:
     with here.store.begin() as work:
         seen, room, site = gate(here, who, work), Room(work), Site(work)
         mode, looked = site.setting("read_first"), room.has_looked(uid, who.name)
-        hidden = mode == "forced" and not looked
-        allowed = limited(opened.summary.reading, seen) if not hidden else None
+        adapted = Adapting(here, who, work).opened(opened.summary) if limited(opened.summary.reading, seen) else NOTHING
+        held = held_back(here, who, work, opened.summary)
+        allowed = limited(opened.summary.reading, seen) if not held else None
         findings = shown(allowed, seen) if allowed else []
+        decisions = visible(room.decisions(uid), seen) if not held else []
         room.open(uid, who.name, with_ai=bool(allowed), now=now)
         what = (
             "image"
@@ -69,11 +84,16 @@ def study_page(uid: str, here: Here, who: Someone) -> Response:
             below=_below(allowed),
             reading=allowed,
             narrative=_narrative(here, allowed),
-            silence=_silence(opened, seen, hidden=hidden),
-            hidden=hidden,
+            silence=_silence(opened, seen, held=held),
+            held=held,
+            adapted=adapted,
+            candidates=_candidates(opened.summary.reading) if held == "own_reading_first" else [],
+            details=_details(here, seen, work, opened.summary, findings, adapted),
+            methods=offers() if here.desk else [],
+            seen_so_far=viewings_of(work, uid, who.name),
             mode=mode,
             looked=looked,
-            decisions=visible(room.decisions(uid), seen) if allowed else [],
+            decisions=decisions,
             comments=room.comments(uid),
             claimed=room.claims().get(uid, ""),
             by_hand=room.urgencies().get(uid),
@@ -81,7 +101,9 @@ def study_page(uid: str, here: Here, who: Someone) -> Response:
             levels=default_urgency().levels,
             neighbours=_neighbours(here, uid),
             prior_frames=_prior_frames(opened),
-            viewer=viewer_json(opened, allowed, _prior_reading(opened, seen) if allowed else None, seen, who),
+            viewer=viewer_json(
+                opened, allowed, _prior_reading(opened, seen) if allowed else None, seen, who, decisions=decisions
+            ),
         )
 
 
@@ -95,13 +117,35 @@ def _narrative(here: Premises, reading: Reading | None) -> Narrative | None:
     return write(reading, limits=here.limits) if reading is not None and (reading.series or reading.unread) else None
 
 
-def _silence(opened: OpenStudy, seen: Gate, *, hidden: bool) -> str:
+def _candidates(reading: Reading | None) -> list[str]:
+    """What the engines look for in this study, whether they found it or not: nothing of their result shows in it."""
+    return sorted({finding.name for series in (reading.series if reading else ()) for finding in series.findings})
+
+
+def _details(
+    here: Premises, seen: Gate, work: Work, summary: Summary, findings: list[Shown], adapted: Adaptation
+) -> dict[int, Detail]:
+    """By the number of a finding, what the reader's rules add to it."""
+    found: dict[int, Detail] = {}
+    for one in findings:
+        made = decisions_on(here, work, one.finding, one.series)
+        near = similar(here, seen, summary, one.finding, one.series, made) if adapted.has("similar-accepted") else None
+        found[one.number] = Detail(
+            considered=tuple(considered(one.finding, one.series)) if adapted.has("differential") else (),
+            mimics=phrases("en").mimics[one.finding.name] if adapted.has("differential") else (),
+            similar=None if near is None else tuple(near),
+            failures=tuple(failures(here, one.series, made, REASONS)) if adapted.has("failure-modes") else (),
+        )
+    return found
+
+
+def _silence(opened: OpenStudy, seen: Gate, *, held: str) -> str:
     """Why nothing of the AI is on the page; empty where something is."""
     reading = opened.summary.reading
     if seen.stopped:
         return "The AI has been stopped at this site. No result is shown."
-    if hidden:
-        return "Findings are shown once you have looked at the images."
+    if held and limited(reading, seen):
+        return HELD[held]
     if reading is None:
         return f"No AI result: {opened.summary.reason or opened.summary.state}."
     if reading.series and limited(reading, seen) is None:
@@ -155,6 +199,32 @@ def picture(
         edges=letters,
     )
     return Response(png(drawn), media_type="image/png")
+
+
+@router.get("/studies/{uid}/insight")
+def insight(uid: str, here: Here, who: Someone) -> Response:
+    """The insight sheet, made anew for what this reader may see; its pictures are heatmaps and are written down."""
+    require(here, who, "image", study=uid)
+    opened, now = opened_study(here, uid), here.clock()
+    with here.store.begin() as work:
+        seen, held = gate(here, who, work), held_back(here, who, work, opened.summary)
+    reading = limited(opened.summary.reading, seen)
+    if opened.study is None or reading is None or not reading.series:
+        raise Refused(404, "not_found")
+    if held:
+        raise Refused(403, held, HELD[held])
+    for one in shown(reading, seen):
+        code = seen.verdict("heat", one.series.engine, one.finding.name).code
+        if code:  # the sheet shows every finding's place
+            deny(here, who, "heat", code, study=uid)
+        if not one.heat:
+            drawable(here, who, opened, one.series.key, one.finding.name, form="insight")
+    prior = opened.prior.study if opened.prior else None
+    result = StudyResult(study=opened.study, reading=reading, prior_study=prior)
+    pictures = list(finding_pictures(result))
+    sheet = insight_sheet(result, pictures, limits=here.limits, made_at=now)
+    headers = {"Content-Security-Policy": SHEET_POLICY}
+    return HTMLResponse(sheet.replace("../report.html", f"/studies/{uid}"), headers=headers)
 
 
 @router.get("/studies/{uid}/priors")

@@ -12,6 +12,7 @@ from radiolucent.explain.overlay import METHOD
 from radiolucent.findings.reading import Finding, SeriesReading
 from radiolucent.findings.taxonomy import finding_type
 from radiolucent.imaging.body import edges
+from radiolucent.imaging.heatmap import Heatmap
 from radiolucent.imaging.pixels import default_window, rgb
 from radiolucent.imaging.study import Stack
 
@@ -157,8 +158,13 @@ def heat_bytes(finding: Finding) -> tuple[bytes, dict[str, str]]:
     ``value = X-Vmin + byte / 255 * (X-Vmax - X-Vmin)`` in logit units; `X-Shape` is frames, height, width. What is
     below 0 is sent as 0: it lies under the floor and is never drawn.
     """
-    evidence: NDArray[np.float32] = finding.heatmap.evidence
-    most = max(float(evidence.max()), finding.heatmap.display_scale)
+    return grid_bytes(finding.heatmap)
+
+
+def grid_bytes(heatmap: Heatmap) -> tuple[bytes, dict[str, str]]:
+    """`heat_bytes` of any map, in the unit of its values."""
+    evidence: NDArray[np.float32] = heatmap.evidence
+    most = max(float(evidence.max()), heatmap.display_scale)
     stored = np.rint(np.clip(evidence / most, 0, 1) * 255).astype(np.uint8)
     headers = {
         "X-Shape": ",".join(str(size) for size in evidence.shape),

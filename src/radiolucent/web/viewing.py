@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from markupsafe import Markup
@@ -11,7 +12,9 @@ from radiolucent.errors import SenderError
 from radiolucent.findings.change import Alignments
 from radiolucent.findings.hierarchy import ranked
 from radiolucent.findings.reading import Reading
+from radiolucent.findings.taxonomy import finding_type
 from radiolucent.imaging.header import text
+from radiolucent.store.room import Decision
 from radiolucent.web.access import Gate, Visitor
 from radiolucent.web.comparing import aligned_pairs, alignments_of, change_url, counterpart
 from radiolucent.web.images import frames_url, heat_url, packed
@@ -20,12 +23,21 @@ from radiolucent.web.sources import OpenStudy
 from radiolucent.web.viewer_data import finding_view, series_meta, study_view
 
 
-def viewer_json(opened: OpenStudy, reading: Reading | None, prior: Reading | None, seen: Gate, who: Visitor) -> Markup:
+def viewer_json(
+    opened: OpenStudy,
+    reading: Reading | None,
+    prior: Reading | None,
+    seen: Gate,
+    who: Visitor,
+    *,
+    decisions: Sequence[Decision] = (),
+) -> Markup:
     """`StudyView` of the viewer, safe inside a script element.
 
     Parameters
     ----------
     reading, prior : what this visitor may see of both readings; None shows images alone.
+    decisions : whose redrawn regions are drawn again; of each reader and finding the latest.
     """
     alignments = alignments_of(opened)
     panes = [_pane("current", opened, reading, seen, prior=prior, alignments=alignments)]
@@ -33,6 +45,7 @@ def viewer_json(opened: OpenStudy, reading: Reading | None, prior: Reading | Non
         panes.append(_pane("prior", opened.prior, prior, seen))
     view = study_view(panes, alignments=aligned_pairs(alignments), same_space=_same_space(opened))
     uid = opened.summary.study_instance_uid
+    view["regions"] = _regions(decisions)
     told = json.dumps(view | {"views_url": f"/studies/{uid}/views", "csrf": who.csrf}, allow_nan=False)
     return Markup(told.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
 
@@ -81,6 +94,16 @@ def _pane(
         "series": series,
         "findings": findings,
     }
+
+
+def _regions(decisions: Sequence[Decision]) -> list[dict[str, Any]]:
+    latest = {(one.reader, one.series_key, one.finding): one for one in decisions if one.region}
+    found = []
+    for one in latest.values():
+        region = json.loads(one.region)
+        label = f"{finding_type(one.finding).label}, redrawn by {one.reader}"
+        found.append({"series": one.series_key, "frame": region["frame"], "points": region["points"], "label": label})
+    return found
 
 
 def _same_space(opened: OpenStudy) -> bool:

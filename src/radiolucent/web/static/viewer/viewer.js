@@ -52,9 +52,9 @@ class Viewer {
       if (button instanceof HTMLElement) void this.toggle(button.dataset.viewerFinding || '', event.shiftKey);
     });
     document.addEventListener('viewer:explanation', (event) => {
-      const made = /** @type {FindingView} */ (/** @type {CustomEvent} */ (event).detail);
-      this.extra.set(made.id, made);
-      void this.toggle(made.id);
+      const { view, show } = /** @type {CustomEvent} */ (event).detail;
+      this.extra.set(view.id, view);
+      if (show) void this.toggle(view.id);
     });
     const opened = performance.now();
     const leave = () => {
