@@ -58,6 +58,7 @@ def serve(
 
 def _pages(running: Gateway) -> AbstractContextManager[str]:
     """The reading room over this gateway's store; an empty address where the settings don't want it."""
+    from radiolucent.app.office import office_of
     from radiolucent.findings.profile import site_profile
     from radiolucent.web.gateway import pages
 
@@ -66,4 +67,12 @@ def _pages(running: Gateway) -> AbstractContextManager[str]:
     if not web.enabled:
         return nullcontext("")
     profile = site_profile(work.profile) if work.profile else None
-    return pages(parts.store, parts.bundles, host=web.host, port=web.port, profile=profile, stow=running.stow)
+    return pages(
+        parts.store,
+        parts.bundles,
+        host=web.host,
+        port=web.port,
+        profile=profile,
+        stow=running.stow,
+        office=office_of(parts, running.receiver, wake=running.changed.set),
+    )

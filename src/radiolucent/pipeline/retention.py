@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Literal
 
 from radiolucent.store.archive import Archive
 from radiolucent.store.instances import Instances
@@ -25,24 +25,40 @@ class Limits:
     maximum_days: int = 0
 
 
+@dataclass(frozen=True, kw_only=True)
+class Removal:
+    """A study whose images the limits would remove, how large they are, and for which limit."""
+
+    study: StudyRecord
+    bytes: int
+    why: Literal["age", "size"]
+
+
+def to_remove(store: Store, limits: Limits, *, at: datetime) -> list[Removal]:
+    """What `keep_limits` would remove now, the longest finished first; nothing is touched."""
+    with store.read() as work:
+        kept_bytes = Instances(work).bytes_kept()
+        candidates = Removable(work).studies()
+        sizes = Instances(work).bytes_by_study([study.study_instance_uid for study in candidates])
+    found = []
+    for study in candidates:
+        too_old = limits.maximum_days and at - study.last_received_at > timedelta(days=limits.maximum_days)
+        too_much = limits.maximum_bytes and kept_bytes > limits.maximum_bytes
+        if not too_old and not too_much:
+            continue
+        size = sizes.get(study.study_instance_uid, 0)
+        kept_bytes -= size
+        found.append(Removal(study=study, bytes=size, why="age" if too_old else "size"))
+    return found
+
+
 def keep_limits(store: Store, archive: Archive, limits: Limits, *, at: datetime) -> int:
     """Remove images of the studies that were finished longest ago until the limits hold. Gives how many files.
 
     Only studies are touched of which everything is at its end: each instance in a terminal state, no revision under
     way, no delivery waiting or dead. Their rows, readings and results stay.
     """
-    removed = 0
-    with store.read() as work:
-        kept_bytes = Instances(work).bytes_kept()
-        candidates = Removable(work).studies()
-    for study in candidates:
-        too_old = limits.maximum_days and at - study.last_received_at > timedelta(days=limits.maximum_days)
-        too_much = limits.maximum_bytes and kept_bytes > limits.maximum_bytes
-        if not too_old and not too_much:
-            continue
-        gone = _remove(store, archive, study, at)
-        kept_bytes -= sum(one.size_bytes for one in gone)
-        removed += len(gone)
+    removed = sum(len(_remove(store, archive, one.study, at)) for one in to_remove(store, limits, at=at))
     if removed:
         LOG.info("retention removed %d files", removed)
     return removed

@@ -174,6 +174,16 @@ class Deliveries:
         counted = self._session.execute(select(DeliveryRow.state, func.count()).group_by(DeliveryRow.state))
         return {state: number for state, number in counted}
 
+    def by_destination(self) -> dict[str, dict[str, int]]:
+        """Destination → how many of its deliveries are in each state."""
+        counted = select(DeliveryRow.destination, DeliveryRow.state, func.count())
+        found: dict[str, dict[str, int]] = {}
+        for destination, state, number in self._session.execute(
+            counted.group_by(DeliveryRow.destination, DeliveryRow.state).order_by(DeliveryRow.destination)
+        ):
+            found.setdefault(destination, {})[state] = number
+        return found
+
     def dead(self, *, limit: int = 100) -> tuple[DeliveryRecord, ...]:
         """The dead letters, the latest first."""
         wanted = select(DeliveryRow).where(DeliveryRow.state == "dead").order_by(DeliveryRow.id.desc()).limit(limit)

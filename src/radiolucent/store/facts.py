@@ -10,7 +10,7 @@ from typing import Literal
 from sqlalchemy import and_, select
 
 from radiolucent.findings.hierarchy import ranked
-from radiolucent.findings.reading import Reading
+from radiolucent.findings.reading import Finding, Reading, SeriesReading
 from radiolucent.findings.urgency import level_number
 from radiolucent.store.facts_tables import EngineFactRow, FindingFactRow, ReadingFactsRow
 from radiolucent.store.records import ReadingRecord, record
@@ -41,11 +41,12 @@ class EngineFact:
 
 @dataclass(frozen=True, kw_only=True)
 class FindingFact:
-    """One positive finding; `gate` is one of `GATE`, or empty where no gate was asked."""
+    """One finding; `gate` is one of `GATE`, or empty where no gate was asked."""
 
     rank: int
     engine: str
     name: str
+    positive: bool
     level: int
     score: float
     probability: float | None
@@ -62,6 +63,8 @@ class ReadingFacts:
     milliseconds : that the engines took, all series together.
     unread : the gravest kind of reason of the series without a result, or empty.
     reason : all reasons, in words.
+    findings : the positive ones, as the report tells them.
+    below : the others, the surest first; not looked up for lists.
     """
 
     milliseconds: float = 0.0
@@ -69,23 +72,14 @@ class ReadingFacts:
     reason: str = ""
     engines: tuple[EngineFact, ...] = ()
     findings: tuple[FindingFact, ...] = ()
+    below: tuple[FindingFact, ...] = ()
 
 
 def facts_of(reading: Reading) -> ReadingFacts:
     """The facts of a reading."""
-    findings = tuple(
-        FindingFact(
-            rank=entry.rank,
-            engine=entry.series.engine.label,
-            name=entry.finding.name,
-            level=level_number(entry.finding.urgency),
-            score=entry.finding.score,
-            probability=entry.finding.probability,
-            operating_point=entry.finding.operating_point,
-            gate=entry.finding.explanation.decision if entry.finding.explanation else "",
-        )
-        for entry in ranked(reading)
-    )
+    findings = tuple(_fact(entry.rank, entry.finding, entry.series) for entry in ranked(reading))
+    below = [(one, series) for series in reading.series for one in series.findings if not one.positive]
+    below.sort(key=lambda pair: -(pair[0].score if pair[0].probability is None else pair[0].probability))
     levels: dict[str, int | None] = {series.engine.label: None for series in reading.series}
     for one in findings:
         levels[one.engine] = min(one.level, levels[one.engine] or one.level)
@@ -98,6 +92,7 @@ def facts_of(reading: Reading) -> ReadingFacts:
         reason=reason_of(reading),
         engines=tuple(engines),
         findings=findings,
+        below=tuple(_fact(rank, *pair) for rank, pair in enumerate(below, start=len(findings) + 1)),
     )
 
 
@@ -125,7 +120,7 @@ class Facts:
         )
         for engine in facts.engines:
             self._session.add(EngineFactRow(**where, **asdict(engine), name=engine.name))
-        for finding in facts.findings:
+        for finding in (*facts.findings, *facts.below):
             self._session.add(FindingFactRow(**where, **asdict(finding)))
         self._session.flush()
 
@@ -146,6 +141,17 @@ class Facts:
             found |= self._some(readings[start : start + 200])
         return found
 
+    def scores(self, engine: str, finding: str, *, limit: int = 500) -> list[FindingFact]:
+        """One finding of one engine (``name@version``) in the latest readings that stand, the newest first."""
+        of_reading = and_(
+            FindingFactRow.study_instance_uid == ReadingRow.study_instance_uid,
+            FindingFactRow.revision == ReadingRow.revision,
+        )
+        wanted = select(FindingFactRow).join(ReadingRow, of_reading).where(ReadingRow.withdrawn_at.is_(None))
+        wanted = wanted.where(FindingFactRow.engine == engine, FindingFactRow.name == finding)
+        rows = self._session.scalars(wanted.order_by(ReadingRow.made_at.desc()).limit(limit))
+        return [record(FindingFact, row) for row in rows]
+
     def _some(self, readings: Sequence[tuple[str, int]]) -> dict[tuple[str, int], ReadingFacts]:
         studies, wanted = [study for study, _ in readings], set(readings)
         engines: dict[tuple[str, int], list[EngineFact]] = {}
@@ -153,7 +159,9 @@ class Facts:
         for row in self._session.scalars(select(EngineFactRow).where(EngineFactRow.study_instance_uid.in_(studies))):
             fact = EngineFact(engine=row.engine, level=row.level, failed=row.failed)
             engines.setdefault((row.study_instance_uid, row.revision), []).append(fact)
-        of_studies = select(FindingFactRow).where(FindingFactRow.study_instance_uid.in_(studies))
+        of_studies = select(FindingFactRow).where(
+            FindingFactRow.study_instance_uid.in_(studies), FindingFactRow.positive
+        )
         for one in self._session.scalars(of_studies.order_by(FindingFactRow.rank)):
             findings.setdefault((one.study_instance_uid, one.revision), []).append(record(FindingFact, one))
         rows = self._session.scalars(select(ReadingFactsRow).where(ReadingFactsRow.study_instance_uid.in_(studies)))
@@ -168,6 +176,20 @@ class Facts:
             for row in rows
             if (key := (row.study_instance_uid, row.revision)) in wanted
         }
+
+
+def _fact(rank: int, finding: Finding, series: SeriesReading) -> FindingFact:
+    return FindingFact(
+        rank=rank,
+        engine=series.engine.label,
+        name=finding.name,
+        positive=finding.positive,
+        level=level_number(finding.urgency),
+        score=finding.score,
+        probability=finding.probability,
+        operating_point=finding.operating_point,
+        gate=finding.explanation.decision if finding.explanation else "",
+    )
 
 
 def _failed(reading: Reading) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import String, Text
+from sqlalchemy import Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from radiolucent.store.tables import Base
@@ -39,15 +39,20 @@ class EngineFactRow(Base):
 
 
 class FindingFactRow(Base):
-    """One positive finding of a reading; `rank` is its place in the report, `gate` what the quality gate decided."""
+    """One finding of a reading; `gate` is what the quality gate decided.
+
+    `rank` is its place in the report; findings below their operating point come after, from the surest on.
+    """
 
     __tablename__ = "reading_findings"
+    __table_args__ = (Index("ix_reading_findings_of", "engine", "name"),)
 
     study_instance_uid: Mapped[str] = mapped_column(UID, primary_key=True)
     revision: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     rank: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     engine: Mapped[str] = mapped_column(String(128))
     name: Mapped[str] = mapped_column(WORD)
+    positive: Mapped[bool] = mapped_column()
     level: Mapped[int] = mapped_column()
     score: Mapped[float] = mapped_column()
     probability: Mapped[float | None] = mapped_column(default=None)

@@ -132,6 +132,21 @@ class Instances:
         total = select(func.coalesce(func.sum(InstanceRow.size_bytes), 0)).where(InstanceRow.removed_at.is_(None))
         return int(self._session.scalar(total) or 0)
 
+    def bytes_by_study(self, studies: Sequence[str]) -> dict[str, int]:
+        """Size of the objects of these studies whose files are there."""
+        sizes: dict[str, int] = {}
+        for start in range(0, len(studies), 500):
+            wanted = (
+                select(InstanceRow.study_instance_uid, func.sum(InstanceRow.size_bytes))
+                .where(
+                    InstanceRow.removed_at.is_(None),
+                    InstanceRow.study_instance_uid.in_(studies[start : start + 500]),
+                )
+                .group_by(InstanceRow.study_instance_uid)
+            )
+            sizes |= {study: int(size) for study, size in self._session.execute(wanted)}
+        return sizes
+
     def paths(self) -> set[str]:
         """Where the files of all objects lie that weren't removed."""
         return set(self._session.scalars(select(InstanceRow.path).where(InstanceRow.removed_at.is_(None))))

@@ -29,6 +29,7 @@ SETTINGS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = MappingProxyTy
     }
 )
 """Name → default, what it does, allowed values (any where there are none)."""
+_THRESHOLDS: Final = "thresholds"
 BEAT_S: Final = 30.0
 """How often the training page says that its reader is active; of a longer silence no more than this counts."""
 
@@ -84,6 +85,16 @@ class Site:
         self._session.merge(SiteRow(name=name, value=value))
         self._session.flush()
         return before
+
+    def thresholds(self) -> str:
+        """The thresholds that the administration set, as `findings.operating_points.as_toml` writes them; or empty."""
+        row = self._session.get(SiteRow, _THRESHOLDS)
+        return row.value if row else ""
+
+    def set_thresholds(self, text: str) -> None:
+        """Keep thresholds in place of those before."""
+        self._session.merge(SiteRow(name=_THRESHOLDS, value=text))
+        self._session.flush()
 
     def phase(self, engine: str, *, now: datetime) -> PhaseState:
         """The phase of an engine; one that was never seen is in shadow, from now on."""

@@ -15,12 +15,14 @@ from urllib.parse import quote
 
 from fastapi import Depends, Form, Header, Request
 
+from radiolucent.app.office import Office
 from radiolucent.audit.events import AccessDenied, Event
+from radiolucent.engines.bundle import Bundle
 from radiolucent.findings.profile import Profile, default_profile
 from radiolucent.findings.reading import EngineRef
 from radiolucent.ingest.dicomweb import Door
 from radiolucent.rollout.phases import PHASES, Phase, PhaseRow, PhaseTable, as_phase, default_phases
-from radiolucent.rollout.policy import ROLES, Route, Verdict, decide, state_of
+from radiolucent.rollout.policy import Route, Verdict, decide, state_of
 from radiolucent.store.audit import AuditTrail
 from radiolucent.store.people import People, Session
 from radiolucent.store.site import Site
@@ -117,8 +119,10 @@ class Premises:
     limits : by engine label, what it can't do; from its card.
     read : reads what lies under a path into a new folder, with progress; None where uploads aren't taken.
     uploads : folder of uploads, one the `source` looks into.
-    stow : where STOW-RS requests go; None where none are taken.
     desk : makes explanations on request; None where there are none.
+    office : what the administration may ask of the gateway; None where there is none.
+    bundles : the engines' own files, for cards and thresholds.
+    stow : where STOW-RS requests go; None where none are taken.
     """
 
     store: Store
@@ -136,6 +140,8 @@ class Premises:
     secure_cookies: bool = False
     demo_accounts: tuple[tuple[str, str, str], ...] = ()
     stow: Door | None = None
+    office: Office | None = None
+    bundles: tuple[Bundle, ...] = ()
 
 
 def premises(request: Request) -> Premises:
@@ -208,8 +214,8 @@ def _visitor(session: Session, address: str) -> Visitor:
 
 
 def _lower(token: str, account: str) -> str:
-    """A token's role never exceeds its account's: that may have been lowered since."""
-    if token == account or token not in ROLES:
+    """A token's role never exceeds its account's: that may have been lowered since. What is no role gets the least."""
+    if token == account:
         return account
     if token in LADDER and account in LADDER:
         return min(token, account, key=LADDER.index)

@@ -1,18 +1,21 @@
-"""Administration: accounts and roles, settings of the site, engines with their limits, state of the store."""
+"""Administration: accounts and roles, settings of the site, engines with their cards, the profile."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Form
 from fastapi.responses import RedirectResponse, Response
 
 from radiolucent.audit.events import AccountChanged, SettingChanged
+from radiolucent.engines.bundle import Bundle
+from radiolucent.findings.reading import EngineRef
 from radiolucent.rollout.policy import ROLES
 from radiolucent.store.audit import AuditTrail
 from radiolucent.store.people import People
 from radiolucent.store.site import SETTINGS, Site
-from radiolucent.web.access import BASE, Checked, Here, Refused, Someone, require
+from radiolucent.web.access import BASE, Checked, Here, Premises, Refused, Someone, require
 from radiolucent.web.pages import page
 from radiolucent.web.training import engines_of
 
@@ -40,10 +43,46 @@ def administration(here: Here, who: Someone) -> Response:
                 for name, (_, words, allowed) in SETTINGS.items()
                 if name not in _BY_SWITCH
             ],
-            engines=engines_of(here),
-            limits=here.limits,
-            profile=here.profile,
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """What is known of an engine: from its bundle, or its label alone where only its readings are here."""
+
+    label: str
+    digest: str
+    title: str = ""
+    summary: str = ""
+    findings: tuple[str, ...] = ()
+    limits: tuple[str, ...] = ()
+    card: str = ""
+
+
+@router.get("/admin/engines")
+def engines(here: Here, who: Someone) -> Response:
+    """Engines with their cards, and what the site may use each finding for."""
+    require(here, who, "admin")
+    bundles = {bundle.label: bundle for bundle in here.bundles}
+    cards = [_card(here, engine, bundles.get(engine.label)) for engine in engines_of(here)]
+    with here.store.read() as work:
+        return page("engines.html.j2", here, who, work, engines=cards, profile=here.profile)
+
+
+def _card(here: Premises, engine: EngineRef, bundle: Bundle | None) -> Card:
+    limits = here.limits.get(engine.label, ())
+    if bundle is None:
+        return Card(label=engine.label, digest=engine.digest, limits=limits)
+    told, path = bundle.manifest, bundle.path / "card.md"
+    return Card(
+        label=engine.label,
+        digest=bundle.digest,
+        title=told.title,
+        summary=told.summary,
+        findings=told.finding_names,
+        limits=limits,
+        card=path.read_text(encoding="utf-8") if path.is_file() else "",
+    )
 
 
 @router.post("/admin/users")

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import uvicorn
 
+from radiolucent.app.office import Office
 from radiolucent.engines.bundle import Bundle
 from radiolucent.errors import SetupError
 from radiolucent.findings.profile import Profile, default_profile
@@ -30,12 +31,14 @@ def pages(
     port: int,
     profile: Profile | None = None,
     stow: Door | None = None,
+    office: Office | None = None,
 ) -> Iterator[str]:
     """Serve the reading room in a thread; yields its address, ends with the block.
 
     Parameters
     ----------
     stow : where STOW-RS requests go; None takes none.
+    office : of the gateway; without one there are no nodes, queues and uploads.
 
     Raises
     ------
@@ -51,6 +54,8 @@ def pages(
         profile=profile or default_profile(),
         secure_cookies=host not in ("127.0.0.1", "::1", "localhost"),
         stow=stow,
+        office=office,
+        bundles=tuple(bundles),
     )
     try:
         sock = listen(port, host=host)

@@ -18,7 +18,7 @@ from radiolucent.imaging.header import text
 from radiolucent.imaging.loading import load
 from radiolucent.imaging.study import Problem, Stack, Study
 from radiolucent.results.reading_json import readings_from_json, unpack_evidence
-from radiolucent.store.facts import Facts, reason_of
+from radiolucent.store.facts import Facts, FindingFact, facts_of, reason_of
 from radiolucent.store.records import ReadingRecord, StudyRecord
 from radiolucent.store.revisions import Readings
 from radiolucent.store.room import Room
@@ -101,6 +101,9 @@ class Source(Protocol):
     def modalities(self, work: Work) -> list[str]:
         """Every modality there is."""
 
+    def scores(self, work: Work, engine: str, finding: str, limit: int) -> list[FindingFact]:
+        """One finding of one engine (``name@version``) in the latest readings, the newest first."""
+
 
 _T = TypeVar("_T")
 
@@ -173,6 +176,12 @@ class FolderSource:
 
     def modalities(self, work: Work) -> list[str]:
         return sorted({word for one in self.every() for word in one.modality.split(", ") if word})
+
+    def scores(self, work: Work, engine: str, finding: str, limit: int) -> list[FindingFact]:
+        latest = sorted(self.every(), key=lambda one: one.received_at, reverse=True)
+        facts = [facts_of(one.reading) for one in latest if one.reading]
+        every = [one for fact in facts for one in (*fact.findings, *fact.below)]
+        return [one for one in every if (one.engine, one.name) == (engine, finding)][:limit]
 
     def _cases(self) -> list[Path]:
         if not self.root.is_dir():
@@ -254,6 +263,9 @@ class StoreSource:
 
     def modalities(self, work: Work) -> list[str]:
         return Worklist(work).modalities()
+
+    def scores(self, work: Work, engine: str, finding: str, limit: int) -> list[FindingFact]:
+        return Facts(work).scores(engine, finding, limit=limit)
 
     def catch_up(self, work: Work) -> None:
         """Keep the facts of readings that an earlier version made, a few at a time."""

@@ -32,6 +32,7 @@ def test_positive_findings_are_told_with_what_the_gate_decided() -> None:
     facts = facts_of(a_reading())
     [finding] = facts.findings
     assert (finding.name, finding.level, finding.gate, finding.rank) == ("glioma", 1, "do-not-show", 1)
+    assert [(one.name, one.positive, one.rank) for one in facts.below] == [("meningioma", False, 2)]
     assert [(engine.level, engine.failed) for engine in facts.engines] == [(1, False)]
     assert facts.engines[0].name == facts.engines[0].engine.split("@")[0]
     assert (facts.unread, facts.reason) == ("", "")
@@ -78,6 +79,10 @@ def test_facts_come_back_as_they_were_kept_and_are_missed_until_then(store: Stor
         assert Facts(work).missing() == ()
     with store.read() as work:
         found = Facts(work).of([("1.1", 1), ("1.1", 2)])
+        engine = reading.series[0].engine.label
+        assert [one.positive for one in Facts(work).scores(engine, "glioma")] == [True]
+        assert [one.positive for one in Facts(work).scores(engine, "meningioma")] == [False]
+        assert Facts(work).scores("other@1", "glioma") == []
     kept, expected = found.pop(("1.1", 1)), facts_of(reading)
     assert found == {}
     assert sorted(kept.engines, key=str) == sorted(expected.engines, key=str)

@@ -231,7 +231,7 @@ def test_a_zip_of_a_study_is_read_and_opens(room: Any, furnished: Path) -> None:
     assert page.status_code == 303
     assert room.browser("radiologist").get(page.headers["location"]).status_code == 200
     assert len(room.premises.source.every()) == before + 1
-    assert [event.outcome for event in room.events("study.uploaded")] == ["read"]
+    assert [event.outcome for event in room.events("study.uploaded")] == ["read", "received"]
 
 
 @pytest.mark.parametrize(
@@ -250,7 +250,7 @@ def test_what_is_no_study_is_refused_and_leaves_nothing(room: Any, furnished: Pa
     assert "Not read" in page.text
     assert str(furnished) not in page.text
     assert sorted(path.name for path in furnished.iterdir()) == before
-    assert [event.outcome for event in room.events("study.uploaded")] == ["refused"]
+    assert [event.outcome for event in room.events("study.uploaded")] == ["refused", "received"]
 
 
 def test_an_upload_without_its_token_is_refused(room: Any) -> None:

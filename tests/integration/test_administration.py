@@ -1,0 +1,347 @@
+"""The administration of a gateway, page by page: nodes that answer or don't, queues, thresholds, archive, uploads."""
+
+from __future__ import annotations
+
+import io
+import socket
+import threading
+import time
+import zipfile
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from radiolucent.app.office import Office, office_of
+from radiolucent.app.parts import compose
+from radiolucent.app.thresholds import in_use, kept_points
+from radiolucent.app.workers import points_changed
+from radiolucent.audit.events import Event
+from radiolucent.findings.operating_points import OperatingPoints
+from radiolucent.ingest.listener import Listener, Terms
+from radiolucent.ingest.spool import Spool
+from radiolucent.phantom.studies import make_study
+from radiolucent.pipeline.coordinating import Coordinator
+from radiolucent.pipeline.read_study import engine_ref
+from radiolucent.pipeline.receiving import StoreReceiver
+from radiolucent.settings import Settings, load_settings
+from radiolucent.store.audit import AuditTrail, Filter
+from radiolucent.store.deliveries import Deliveries
+from radiolucent.store.instances import Instances
+from radiolucent.store.people import People
+from radiolucent.store.records import DeliveryRecord, RevisionRecord
+from radiolucent.store.revisions import Revisions
+from radiolucent.store.studies import Studies
+from radiolucent.web.access import COOKIE, Premises
+from radiolucent.web.server import create_app
+from radiolucent.web.sources import StoreSource
+
+ENGINE = "brain-mri"
+
+
+def _free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+class NoQueue:
+    """A queue that nobody works on: what is begun stays begun."""
+
+    def read(self, revision: RevisionRecord) -> None: ...
+    def deliver(self, delivery: DeliveryRecord, *, at: datetime) -> None: ...
+    def delivery_states(self, deliveries: Any) -> dict[int, str]:
+        return {}
+
+    def states(self, workflow_ids: Any) -> dict[str, str]:
+        return {}
+
+    def take_over(self, alive: Any) -> int:
+        return 0
+
+
+class Site:
+    """A gateway's parts with its pages, a browser of each role, and no worker."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings, self.parts = settings, compose(settings)
+        self.parts.archive.prepare()
+        self.woken = threading.Event()
+        receiver = StoreReceiver(self.parts.store, self.parts.archive)
+        self.office: Office = office_of(self.parts, receiver, wake=self.woken.set)
+        store = self.parts.store
+        self.app = create_app(
+            Premises(
+                store=store,
+                source=StoreSource(store),
+                engines=tuple(engine_ref(one) for one in self.parts.bundles),
+                bundles=self.parts.bundles,
+                office=self.office,
+            )
+        )
+        with store.begin() as work:
+            for role in ("admin", "lead", "radiologist"):
+                if People(work).get(role) is None:
+                    People(work).add(role, role=role, password="", now=datetime.now(UTC))
+
+    @property
+    def coordinator(self) -> Coordinator:
+        return self.parts.coordinator(NoQueue())  # type: ignore[arg-type]
+
+    def browser(self, role: str = "admin") -> tuple[TestClient, str]:
+        with self.parts.store.begin() as work:
+            secret = People(work).open_session(role, now=datetime.now(UTC))
+            session = People(work).session(secret, now=datetime.now(UTC))
+        assert session is not None
+        client = TestClient(self.app, follow_redirects=False)
+        client.cookies.set(COOKIE, secret)
+        return client, session.csrf
+
+    def post(self, address: str, role: str = "admin", **data: Any) -> Any:
+        client, csrf = self.browser(role)
+        return client.post(address, data={"csrf": csrf} | data)
+
+    def get(self, address: str, role: str = "admin") -> str:
+        return str(self.browser(role)[0].get(address).text)
+
+    def events(self, kind: str) -> list[Event]:
+        with self.parts.store.read() as work:
+            return [one.event for one in AuditTrail(work).find(Filter(kind=kind))]
+
+
+@pytest.fixture
+def pacs(tmp_path: Path) -> Iterator[int]:
+    """A real listener that is called PACS and knows RADIOLUCENT alone."""
+
+    class Nobody:
+        def receive(self, instance: Any) -> Any: ...
+        def association_ended(self, association_id: str, *, aborted: bool) -> None: ...
+
+    terms = Terms(ae_title="PACS", calling_ae_titles=frozenset(["RADIOLUCENT"]))
+    with Listener(Nobody(), Spool(tmp_path / "spool"), terms=terms, host="127.0.0.1", port=0) as listener:
+        yield listener.address[1]
+
+
+@pytest.fixture
+def site(tmp_path: Path, pacs: int) -> Iterator[Site]:
+    (tmp_path / "out").mkdir()
+    gone, dimse = _free_port(), {"kind": "cstore", "host": "127.0.0.1", "called_ae": "PACS", "timeout_s": 5}
+    destinations = [
+        {"name": "drawer", "kind": "folder", "folder": tmp_path / "out"},
+        {"name": "lost-drawer", "kind": "folder", "folder": tmp_path / "nowhere"},
+        {"name": "pacs", "port": pacs, **dimse},
+        {"name": "other-title", "port": pacs, **dimse, "called_ae": "OTHER"},
+        {"name": "stranger", "port": pacs, **dimse, "calling_ae": "STRANGER"},
+        {"name": "away", "port": gone, **dimse},
+        {"name": "ris", "kind": "mllp", "host": "127.0.0.1", "port": pacs, "timeout_s": 5},
+        {"name": "web", "kind": "stow", "url": f"http://127.0.0.1:{gone}/dicom-web", "timeout_s": 5},
+    ]
+    made = Site(
+        load_settings(
+            data_folder=tmp_path / "data",
+            work={"engines": [ENGINE], "workers": 0},
+            archive={"maximum_days": 30, "watermark_mib": 1},
+            destinations=destinations,
+        )
+    )
+    yield made
+    made.parts.store.close()
+
+
+def _zip(folder: Path) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(folder.rglob("*.dcm")):
+            archive.writestr(path.name, path.read_bytes())
+    return buffer.getvalue()
+
+
+def _phantom(folder: Path, **header: str) -> tuple[str, bytes]:
+    """Two slices of a study as a zip."""
+    datasets = make_study("brain-mr", ("glioma",), seed=3).datasets[:2]
+    folder.mkdir()
+    for number, dataset in enumerate(datasets):
+        for name, value in header.items():
+            setattr(dataset, name, value)
+        dataset.save_as(folder / f"{number}.dcm", enforce_file_format=True)
+    return str(datasets[0].StudyInstanceUID), _zip(folder)
+
+
+def _upload(site: Site, data: bytes) -> Any:
+    client, csrf = site.browser("radiologist")
+    answer = client.post("/upload", data={"csrf": csrf}, files={"file": ("x", data)})
+    assert answer.status_code == 303
+    until = time.monotonic() + 120
+    while time.monotonic() < until:
+        page = client.get(answer.headers["location"])
+        if page.status_code == 303 or "Not read" in page.text or site.events("study.uploaded")[0].outcome != "received":  # type: ignore[attr-defined]
+            return client.get(answer.headers["location"])
+        time.sleep(0.05)
+    raise AssertionError("the upload never ended")
+
+
+@pytest.mark.parametrize(
+    ("node", "answered", "words"),
+    [
+        ("pacs", True, "C-ECHO with status 0x0000"),
+        ("other-title", False, "called by this AE title"),
+        ("stranger", False, "know our AE title"),
+        ("away", False, "Connection refused"),
+        ("drawer", True, "can be written"),
+        ("lost-drawer", False, "isn't there"),
+        ("ris", True, "takes connections"),
+        ("web", False, "web"),
+    ],
+)
+def test_each_node_is_asked_and_says_why(site: Site, node: str, answered: bool, words: str) -> None:
+    page = site.post(f"/admin/nodes/{node}/echo").text
+    [event] = site.events("node.asked")
+    assert (event.node, event.answered) == (node, answered)  # type: ignore[attr-defined]
+    assert words in event.reason  # type: ignore[attr-defined]
+    assert ("✓ answered" in page) is answered
+
+
+def test_no_one_else_asks_and_there_is_no_other_node(site: Site) -> None:
+    assert site.post("/admin/nodes/pacs/echo", "lead").status_code == 403
+    assert site.post("/admin/nodes/unknown/echo").status_code == 404
+    assert site.events("node.asked") == []
+
+
+def test_an_upload_goes_the_way_of_what_scanners_send_and_is_read_at_once(site: Site, tmp_path: Path) -> None:
+    uid, data = _phantom(tmp_path / "study", PatientID="<script>alert(1)</script>")
+    _upload(site, data)
+    with site.parts.store.read() as work:
+        objects = Instances(work).of_study(uid)
+    assert {one.source_kind for one in objects} == {"upload"}
+    assert all((site.parts.store.folder / one.path).is_file() for one in objects)
+    assert site.woken.is_set()
+    site.coordinator.turn()
+    with site.parts.store.read() as work:
+        assert Studies(work).get(uid).state == "queued"  # whole with its upload: no quiet period
+    assert not list(site.office.uploads.iterdir())
+    page = site.get("/worklist", "radiologist")
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert(1)" in page
+    assert [one.outcome for one in site.events("study.uploaded")] == ["taken", "received"]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("data", [b"no DICOM", b"PK\x03\x04 no zip"], ids=["text", "broken zip"])
+def test_what_is_no_study_is_refused_and_leaves_nothing(site: Site, data: bytes) -> None:
+    assert "Not read" in _upload(site, data).text
+    assert not list(site.office.uploads.iterdir())
+    assert not list(site.parts.archive.files())
+    assert [one.outcome for one in site.events("study.uploaded")] == ["refused", "received"]  # type: ignore[attr-defined]
+
+
+def test_dead_letters_are_sent_again_by_destination(site: Site, tmp_path: Path) -> None:
+    uid, data = _phantom(tmp_path / "study")
+    _upload(site, data)
+    now = datetime.now(UTC)
+    with site.parts.store.begin() as work:
+        Revisions(work).plan(uid, Instances(work).of_study(uid), ["e"], made_at=now)
+        for one in Deliveries(work).owe(uid, 1, ["away", "web"], at=now):
+            Deliveries(work).give_up(one.id, reason="away: no association", at=now)
+    page = site.get("/admin/queues")
+    assert "away: no association" in page
+    assert site.post("/admin/queues/deliveries", destination="away").status_code == 303
+    with site.parts.store.read() as work:
+        assert Deliveries(work).by_destination() == {"away": {"waiting": 1}, "web": {"dead": 1}}
+    assert site.post("/admin/queues/deliveries", "lead", destination="web").status_code == 403
+    [event] = site.events("queued.again")
+    assert event.number == 1  # type: ignore[attr-defined]
+
+
+def test_a_failed_study_is_read_again(site: Site, tmp_path: Path) -> None:
+    uid, data = _phantom(tmp_path / "study")
+    _upload(site, data)
+    site.coordinator.turn()
+    now = datetime.now(UTC)
+    with site.parts.store.begin() as work:
+        Instances(work).finish([one.id for one in Instances(work).of_study(uid)], "failed", revision=1)
+        Revisions(work).finished(uid, 1, "failed", reason="out of memory", at=now)
+    assert "out of memory" in site.get("/admin/queues")
+    assert site.post("/admin/queues/studies", study=uid).status_code == 303
+    with site.parts.store.read() as work:
+        assert Studies(work).get(uid).latest_revision == 2
+    assert site.post("/admin/queues/studies", study="9.9").status_code == 409
+
+
+def test_the_archive_tells_what_its_limits_would_remove_and_removes_nothing(site: Site, tmp_path: Path) -> None:
+    uid, data = _phantom(tmp_path / "study")
+    _upload(site, data)
+    assert "0 studies" in site.get("/admin/archive")
+    with site.parts.store.begin() as work:
+        Instances(work).finish([one.id for one in Instances(work).of_study(uid)], "kept", revision=0)
+        Studies(work).set_state(uid, "kept")
+        from radiolucent.store.study_tables import StudyRow
+
+        work.session.get_one(StudyRow, uid).last_received_at = datetime.now(UTC) - timedelta(days=31)
+    page = site.get("/admin/archive")
+    assert "1 studies" in page
+    assert uid in page
+    assert list(site.parts.archive.files())
+
+
+def _state(page: str) -> str:
+    return page.split('name="state" value="', 1)[1].split('"', 1)[0]
+
+
+def test_a_threshold_is_tried_confirmed_set_and_used_by_who_starts_next(site: Site) -> None:
+    label = site.parts.bundles[0].label
+    asked = f"/admin/thresholds?engine={label}&finding=glioma&value=0.61"
+    page = site.get(asked)
+    assert "no reading of this engine yet" in page
+    data = {
+        "engine": label,
+        "finding": "glioma",
+        "value": "0.61",
+        "again": "0.61",
+        "state": _state(page),
+        "purpose": "fewer false alarms",
+        "reason": "local validation, n = 120",
+    }
+    known = kept_points(site.parts.store)[1]
+    assert site.post("/admin/thresholds", **data | {"again": "0.16"}).status_code == 422
+    assert site.post("/admin/thresholds", "lead", **data).status_code == 403
+    assert not points_changed(site.parts.store, known)
+    assert site.post("/admin/thresholds", **data).status_code == 303
+    assert points_changed(site.parts.store, known)
+    assert site.post("/admin/thresholds", **data | {"value": "0.7", "again": "0.7"}).status_code == 409
+    [event] = site.events("threshold.changed")
+    assert (event.after, event.actor) == ("0.61", "admin")  # type: ignore[attr-defined]
+    again = compose(site.settings)
+    assert again.options.thresholds(again.bundles[0]) == {"glioma": 0.61}
+    again.store.close()
+    page = site.get("/admin/thresholds")
+    assert "0.610" in page
+    state = _state(page)
+    assert site.post("/admin/thresholds/own", engine=label, state=state, reason="a trial").status_code == 303
+    assert site.office.points() is None
+    assert site.post("/admin/thresholds/own", engine=label, state=state, reason="a trial").status_code == 409
+
+
+def test_thresholds_of_another_version_are_left_out_and_stop_nothing(site: Site) -> None:
+    [bundle] = site.parts.bundles
+    entry = {
+        "name": ENGINE,
+        "version": bundle.manifest.version,
+        "digest": "0" * 64,
+        "purpose": "p",
+        "set_by": "s",
+        "set_on": "2026-01-01",
+        "reason": "r",
+        "thresholds": {"glioma": 0.9},
+    }
+    points = OperatingPoints.model_validate({"site": "here", "engines": [entry]})
+    assert in_use(points, [bundle]).engines == ()
+    bound = OperatingPoints.model_validate({"site": "here", "engines": [entry | {"digest": bundle.digest}]})
+    assert in_use(bound, [bundle]) == bound
+
+
+def test_the_card_of_each_engine_is_there(site: Site) -> None:
+    page = site.get("/admin/engines")
+    assert site.parts.bundles[0].digest in page
+    assert "The whole card" in page
