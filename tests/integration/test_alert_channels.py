@@ -21,7 +21,7 @@ from radiolucent.results.destinations.fhir_rest import FhirRest
 from radiolucent.results.destinations.http import HttpPeer
 from radiolucent.results.destinations.mllp import Mllp
 from radiolucent.results.destinations.orthanc_flag import OrthancFlag
-from radiolucent.results.destinations.package import package_files
+from radiolucent.results.destinations.package import Package, package_files
 from radiolucent.results.destinations.smtp import Smtp
 from radiolucent.results.objects import encode_reading
 from radiolucent.results.order import OrderFacts
@@ -183,8 +183,19 @@ def test_orthanc_shows_a_flag_before_the_study_is_opened(orthanc: Any, cases: An
     assert flag.flag(uid, "AI 1 critical: Pneumothorax").delivered == (uid,)
     found = _orthanc_id(orthanc, uid)
     assert orthanc.ask(f"/studies/{found}/metadata/4001") == b"AI 1 critical: Pneumothorax"
-    flag.flag(uid, "")
+    later = package_files([tmp_path / "one.dcm"], study_instance_uid=uid, revision=2, flag="AI 2 urgent: Effusion")
+    flag.deliver(later)
+    assert orthanc.ask(f"/studies/{found}/metadata/4001") == b"AI 2 urgent: Effusion"
+    for _ in range(2):
+        flag.deliver(replace(later, flag="", revision=3))
     assert "4001" not in orthanc.ask(f"/studies/{found}/metadata")
+
+
+def test_a_first_reading_without_urgency_asks_nothing_of_the_archive() -> None:
+    away = OrthancFlag(peer=HttpPeer(name="archive", url=f"http://127.0.0.1:{free_port()}"))
+    assert away.deliver(Package(study_instance_uid="1.2")).delivered == ()
+    with pytest.raises(RetriableDelivery):
+        away.deliver(Package(study_instance_uid="1.2", revision=2))
 
 
 def _orthanc_id(orthanc: Any, uid: str) -> str:

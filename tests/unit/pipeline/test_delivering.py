@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from radiolucent.errors import EncodingError, FinalDelivery, NoSuchStudy, RetriableDelivery
+from radiolucent.errors import EncodingError, FinalDelivery, NoSuchStudy, RetriableDelivery, SetupError
 from radiolucent.pipeline.delivering import Dispatch, Place, deliver, withdraw
 from radiolucent.pipeline.messages import load_withdrawal
 from radiolucent.pipeline.places import place
@@ -172,6 +172,17 @@ def test_a_withdrawal_goes_where_the_result_went(store: Store, pacs: Pacs, sent:
         withdraw(store, "1.2", reason="again", actor="me", at=NOW)
 
 
+def test_what_takes_back_waits_for_the_result_that_is_on_its_way(store: Store, pacs: Pacs) -> None:
+    with store.begin() as work:
+        Deliveries(work).take(1)
+    assert withdraw(store, "1.2", reason="wrong side", actor="me", at=NOW) == 1
+    assert deliver(dispatch(store, pacs), 2, 1) == "waiting"
+    assert (pacs.got, "on its way" in row(store, 2).reason) == ([], True)
+    assert deliver(dispatch(store, pacs), 1, 1) == "delivered"
+    assert deliver(dispatch(store, pacs, at=NOW + timedelta(hours=1)), 2, 2) == "delivered"
+    assert [one.status for one in pacs.got] == ["preliminary", "withdrawn"]
+
+
 def test_only_a_withdrawn_reading_is_taken_back(store: Store) -> None:
     with store.read() as work:
         kept = Readings(work).latest("1.2")
@@ -181,17 +192,32 @@ def test_only_a_withdrawn_reading_is_taken_back(store: Store) -> None:
 
 
 PLAIN = {"name": "x", "host": "127.0.0.1", "port": 1, "called_ae": "P", "calling_ae": "R", "url": "http://127.0.0.1:1",
-         "token": "t", "preset": "everything", "commitment": "no", "tls": None, "timeout_s": 1.0,
+         "token": "t", "preset": "everything", "commitment": "no", "metadata": "4001", "tls": None, "timeout_s": 1.0,
          "folder": Path("out"), "first_retry_s": 1.0, "longest_retry_s": 10.0, "give_up_after_h": 1.0}  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("kind", "needs"), [("folder", ""), ("cstore", ""), ("stow", ""), ("mllp", "oru"), ("fhir", "fhir")]
+    ("kind", "needs", "early"),
+    [
+        ("folder", "", False),
+        ("cstore", "", False),
+        ("stow", "", False),
+        ("mllp", "oru", True),
+        ("fhir", "fhir", True),
+        ("orthanc-flag", "", True),
+    ],
 )
-def test_every_kind_of_destination_can_be_made(kind: str, needs: str) -> None:
+def test_every_kind_of_destination_can_be_made(kind: str, needs: str, early: bool) -> None:
     make: Callable[..., Place] = place
     made = make(kind, **PLAIN)
-    assert (made.destination.name, made.needs, made.policy.give_up_after_s) == ("x", needs, 3600)
+    assert (made.destination.name, made.needs, made.early) == ("x", needs, early)
+    assert made.policy.give_up_after_s == 3600
+
+
+def test_metadata_that_an_archive_keeps_for_itself_are_refused_at_start() -> None:
+    make: Callable[..., Place] = place
+    with pytest.raises(SetupError, match="metadata"):
+        make("orthanc-flag", **{**PLAIN, "metadata": "7"})
 
 
 def test_nothing_is_sent_while_the_ai_is_stopped_and_goes_out_once_it_runs_again(store: Store, pacs: Pacs) -> None:
