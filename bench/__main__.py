@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -15,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from bench import peers, sections
-from bench.sections import Section
+from bench.sections import END, START, Section
 from bench.timing import pin_to_one_core
 
-PACKAGES = ("radiolucent", "numpy", "onnxruntime", "torch", "captum", "grad-cam")
+PACKAGES = ("radiolucent", "numpy", "onnxruntime", "torch", "captum", "grad-cam", "torchcam", "shap", "lime")
 
 
 def main() -> int:
@@ -32,9 +33,6 @@ def main() -> int:
     plan: list[tuple[str, Callable[[], list[Section]], tuple[str, ...]]] = [
         ("engine", lambda: sections.shipped(5 if few else 60), ()),
         ("dense-net", lambda: [sections.dense_net(5 if few else 60)], ("torch", "onnx")),
-        ("peers", lambda: [sections.against_peers(1 if few else 5)], ("torch", "onnx", "captum", "pytorch_grad_cam")),
-        ("threads", lambda: [sections.four_threads(1 if few else 5)], ("torch", "onnx", "captum", "pytorch_grad_cam")),
-        ("memory", lambda: [sections.peak_memory()], ("torch", "onnx", "captum", "pytorch_grad_cam")),
     ]
     start, load = time.monotonic(), os.getloadavg()[0]
     done: list[Section] = []
@@ -47,32 +45,40 @@ def main() -> int:
             missing.append(f"{name}: needs {', '.join(lacking)}: make torch")
             continue
         print(f"measuring: {name} …", file=sys.stderr, flush=True)
-        if name in ("engine", "dense-net", "peers"):
-            done += _pinned(measure)
-        else:
-            done += measure()
+        done += pinned(measure)
         if name == "engine" and not done:
             missing.append("engine: no engine is installed")
-    text = _markdown(done, missing, _machine(load), time.monotonic() - start)
+    text = _markdown(done, missing, machine_facts(load), time.monotonic() - start)
     if arguments.json:
-        print(json.dumps({"machine": _machine(load), "sections": done, "missing": missing}, default=_plain, indent=1))
+        print(
+            json.dumps({"machine": machine_facts(load), "sections": done, "missing": missing}, default=_plain, indent=1)
+        )
     else:
         print(text)
     if arguments.markdown:
-        arguments.markdown.write_text(text, encoding="utf-8")
+        kept = other_sections(arguments.markdown)
+        arguments.markdown.write_text(text + kept, encoding="utf-8")
     return 1 if missing else 0
+
+
+def other_sections(page: Path) -> str:
+    """What ``make bench-explain`` wrote into the page: it stays when the rest is written anew."""
+    text = page.read_text(encoding="utf-8") if page.exists() else ""
+    found = re.search(f"{re.escape(START)}.*?{re.escape(END)}\n?", text, flags=re.DOTALL)
+    return f"\n{found.group()}" if found else ""
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="also write the tables to FILE")
-    parser.add_argument("--only", action="append", metavar="NAME", help="engine, dense-net, peers, threads or memory")
+    parser.add_argument("--only", action="append", metavar="NAME", help="engine or dense-net")
     parser.add_argument("--quick", action="store_true", help="few rounds: does it run, not how fast")
     return parser.parse_args()
 
 
-def _pinned(measure: Callable[[], list[Section]]) -> list[Section]:
+def pinned(measure: Callable[[], list[Section]]) -> list[Section]:
+    """Measure on one core, where the system allows it."""
     if not hasattr(os, "sched_setaffinity"):
         return measure()
     allowed = os.sched_getaffinity(0)
@@ -83,7 +89,8 @@ def _pinned(measure: Callable[[], list[Section]]) -> list[Section]:
         os.sched_setaffinity(0, allowed)
 
 
-def _machine(load: float) -> dict[str, str]:
+def machine_facts(load: float) -> dict[str, str]:
+    """Processor, load, versions: what figures depend on."""
     cpu = platform.processor() or platform.machine()
     for line in _lines(Path("/proc/cpuinfo")):
         if line.startswith("model name"):
@@ -126,9 +133,7 @@ def _markdown(done: list[Section], missing: list[str], machine: dict[str, str], 
         f"- took {seconds:.0f} s",
     ]
     for section in done:
-        lines += ["", f"## {section.title}", "", section.words, ""]
-        lines += ["| " + " | ".join(section.header) + " |", "|" + "---|" * len(section.header)]
-        lines += ["| " + " | ".join(row) + " |" for row in section.rows]
+        lines += ["", *section.lines()]
     if missing:
         lines += ["", "## Not measured", "", *(f"- {line}" for line in missing)]
     return "\n".join(lines) + "\n"

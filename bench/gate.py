@@ -18,10 +18,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.cases import case_sets, phantom_cases
+from bench.cases import CaseSet, case_sets, phantom_cases
+from bench.sections import Section
 from bench.shortcut import NetworkEngine, marked, shortcut_engine
 from radiolucent.engines.bundle import Bundle
-from radiolucent.engines.runtime import Engine, load_engine, load_twin
+from radiolucent.engines.runtime import Engine, EngineOutput, load_engine, load_twin
 from radiolucent.evaluate.explanation_release import ReleaseCase, release_checks
 from radiolucent.explain.completeness import check
 from radiolucent.explain.gate import CaseMeasures, default_gate, judge_case, judge_engine
@@ -45,7 +46,7 @@ def main() -> int:
     import torch
 
     torch.set_num_threads(1)
-    results = measure(arguments.cases)
+    results = measure(case_sets(arguments.cases))
     if arguments.json:
         print(json.dumps(results, indent=1))
     else:
@@ -53,12 +54,11 @@ def main() -> int:
     return 0
 
 
-def measure(count: int, *, taught: int = 9) -> list[dict[str, Any]]:
+def measure(sets: Sequence[CaseSet], *, taught: int = 9) -> list[dict[str, Any]]:
     """One row an engine and set of images: broken engines on phantoms first, then each engine as it is, and shuffled.
 
     Of an engine as it is, maps of findings above their threshold count; of a broken one every map, whatever its score.
     """
-    sets = case_sets(count)
     phantoms, bundle = sets[0].cases, sets[0].bundle
     start = time.perf_counter()
     lessons = [case.image for case in phantom_cases(taught, seed=10_000)]
@@ -91,29 +91,35 @@ def shuffled(bundle: Bundle, *, layers: int | None = None) -> Any:
     return network
 
 
-def verdicts(engine: Engine, case: ReleaseCase) -> dict[str, ExplanationVerdict]:
-    """The gate's word on the map of the case's own finding, for every use case, with all checks measured."""
+def finding_of(case: ReleaseCase, engine: Engine, output: EngineOutput) -> Finding:
+    """The case's own finding, as if above its threshold, on as many frames as `output` has."""
     manifest = engine.bundle.manifest
     index = manifest.finding_names.index(case.finding)
-    output = engine.run(case.image[None])
     heatmap = Heatmap(
         evidence=np.ascontiguousarray(output.evidence[:, index]),
         record=case.record,
         display_scale=manifest.findings[index].display_scale,
     )
-    finding = Finding(
+    logits = tuple(float(value) for value in output.logits[:, index])
+    return Finding(
         name=case.finding,
         basis="real",
-        logit=float(output.logits[0, index]),
+        logit=max(logits),
         score=0.5,
         probability=None,
         operating_point=0.5,
         positive=True,
-        frame_logits=(float(output.logits[0, index]),),
+        frame_logits=logits,
         heatmap=heatmap,
-        localisation=localise(heatmap, [_FRAME], slice_spacing_mm=None),
+        localisation=localise(heatmap, [_FRAME] * len(logits), slice_spacing_mm=None),
     )
-    pixels = _as_pixels(case)
+
+
+def verdicts(engine: Engine, case: ReleaseCase) -> dict[str, ExplanationVerdict]:
+    """The gate's word on the map of the case's own finding, for every use case, with all checks measured."""
+    manifest, output = engine.bundle.manifest, engine.run(case.image[None])
+    index, finding = manifest.finding_names.index(case.finding), finding_of(case, engine, output)
+    pixels = as_pixels(case)
     whole = check(output.logits, output.evidence, manifest)
     if finding.localisation is not None and finding.localisation.status == "located":
         run = lambda images: ((found := engine.run(images)).logits, found.evidence)  # noqa: E731
@@ -129,7 +135,7 @@ def verdicts(engine: Engine, case: ReleaseCase) -> dict[str, ExplanationVerdict]
     return {name: judge_case(measures, use_case=name) for name in default_gate().use_cases}
 
 
-def _as_pixels(case: ReleaseCase) -> Image:
+def as_pixels(case: ReleaseCase) -> Image:
     """The network's input laid back on the frame: enough to find the body."""
     from radiolucent.imaging.geometry import resample
 
@@ -199,19 +205,31 @@ def _lines(results: Sequence[dict[str, Any]]) -> list[str]:
     return lines
 
 
-def table(results: Sequence[dict[str, Any]], use_case: str = "second-reader") -> list[str]:
+def section(results: Sequence[dict[str, Any]], use_case: str = "second-reader") -> Section:
     """The rows as a table of one use case."""
-    lines = [
-        "| engine, images | n | above threshold | maps judged | shown | with a warning | held back | by | at release |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
+    rows = []
     for row in results:
-        rates = " | ".join(f"{row['rates'][use_case][decision]:.0%}" for decision in DECISIONS)
+        rates = (f"{row['rates'][use_case][decision]:.0%}" for decision in DECISIONS)
         by = ", ".join(f"{name} {count}" for name, count in row["failed_checks"].items()) or "–"
         word = "passes" if row["release_passes"] else f"refused: {', '.join(row['release_failed'])}"
-        counts = f"{row['n']} | {row['above_threshold']} | {row['judged']}"
-        lines.append(f"| {row['engine']} | {counts} | {rates} | {by} | {word} |")
-    return lines
+        rows.append((row["engine"], *(str(row[key]) for key in ("n", "above_threshold", "judged")), *rates, by, word))
+    words = (
+        f"Policy: {use_case}. Of an engine as it is, maps of findings above their threshold are judged; of one broken "
+        "on purpose every map, whatever its score. A warning of a shuffled network says that its map is empty."
+    )
+    header = (
+        "engine, images",
+        "n",
+        "above threshold",
+        "maps judged",
+        "shown",
+        "with a warning",
+        "held back",
+        "by",
+        "at release",
+    )
+    data = {row["engine"]: row for row in results}
+    return Section(title="What the quality gate says", words=words, header=header, rows=tuple(rows), data=data)
 
 
 if __name__ == "__main__":

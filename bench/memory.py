@@ -19,15 +19,22 @@ WAYS = (
     "evidence in the graph, ONNX Runtime",
     "plain, torch",
     "evidence, torch",
-    "Captum",
+    "Captum LayerGradCam",
     "pytorch-grad-cam",
+    "torchcam",
 )
+READING = "this engine as it reads, ONNX Runtime"
 
 
-def measure(way: str, *, batch: int, size: int) -> float | str:
-    """Peak in MiB of the maps of one batch: all classes at once, or `PEER_CLASSES` in turn; or why there is none."""
-    command = [sys.executable, "-m", "bench.memory", way, str(batch), str(size)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+def measure(way: str, *, batch: int, size: int, engine: str = "") -> float | str:
+    """Peak in MiB of the maps of one batch: all classes at once, or `PEER_CLASSES` in turn; or why there is none.
+
+    Parameters
+    ----------
+    engine : an installed one, and its own weights; empty takes a network like DenseNet-121.
+    """
+    command = [sys.executable, "-W", "ignore", "-m", "bench.memory", way, str(batch), str(size), engine]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900)
     if done.returncode != 0:
         return f"failed: {(done.stderr.strip().splitlines() or ['exit ' + str(done.returncode)])[-1]}"
     return float(json.loads(done.stdout.splitlines()[-1]))
@@ -42,12 +49,14 @@ def _resident(what: str) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def _prepare(way: str, size: int, images: Any) -> Callable[[], object]:
+def _prepare(way: str, size: int, images: Any, engine: str) -> Callable[[], object]:
     import torch
 
     from bench import graphs, networks, peers
 
     torch.set_num_threads(1)
+    if engine:
+        return _prepare_engine(way, images, engine)
     network = networks.make()
     if way.endswith("ONNX Runtime"):
         whole = not way.startswith("plain")
@@ -63,14 +72,41 @@ def _prepare(way: str, size: int, images: Any) -> Callable[[], object]:
                 return wanted(tensor)
 
         return forward
-    peer: Any = peers.Captum(network) if way == "Captum" else peers.GradCam(network)
+    peer = peers.make(way, network)
     return lambda: [peer(tensor, finding) for finding in range(PEER_CLASSES)]
 
 
-def main(way: str, batch: int, size: int) -> None:
+def _prepare_engine(way: str, images: Any, name: str) -> Callable[[], object]:
+    import torch
+
+    from bench import graphs, networks, peers
+    from radiolucent.engines.registry import find_bundle, installed_bundles
+    from radiolucent.engines.runtime import load_engine, load_twin
+
+    bundle = find_bundle(name, installed_bundles())
+    if way == READING:
+        engine = load_engine(bundle, threads=1)
+        return lambda: engine.run(images)
+    if way.endswith("ONNX Runtime"):
+        graph = bundle.read("graph.onnx")
+        runtime = graphs.session(graphs.without_output(graph, "evidence") if way.startswith("plain") else graph)
+        return lambda: graphs.run(runtime, images)
+    twin, tensor = load_twin(bundle), torch.from_numpy(images)
+    if way.endswith("torch"):
+
+        def forward() -> object:
+            with torch.inference_mode():
+                return twin(tensor)
+
+        return forward
+    peer = peers.make(way, networks.LogitsAlone(twin))
+    return lambda: [peer(tensor, finding) for finding in range(min(PEER_CLASSES, len(bundle.manifest.findings)))]
+
+
+def main(way: str, batch: int, size: int, engine: str = "") -> None:
     """Load the network, note the memory, run, print the rise of the peak."""
     images = np.random.default_rng(0).standard_normal((batch, 1, size, size)).astype(np.float32)
-    once = _prepare(way, size, images)
+    once = _prepare(way, size, images, engine)
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")  # forget the peak of loading. Source: proc(5)
     before = _resident("VmRSS")
@@ -79,4 +115,4 @@ def main(way: str, batch: int, size: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4])

@@ -77,6 +77,18 @@ class EvidenceNet(nn.Module):
         return evidence.mean((2, 3)) + classifier.bias, evidence
 
 
+class LogitsAlone(nn.Module):
+    """An engine's twin as a usual classifier: its logits alone, and `features` for tools that hang hooks on a layer."""
+
+    def __init__(self, twin: nn.Module) -> None:
+        super().__init__()
+        self.twin, self.features = twin, twin.get_submodule("features")
+        self.train(twin.training)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.as_tensor(self.twin(x)[0])
+
+
 def make(blocks: Sequence[int] = DENSENET_121, classes: int = CLASSES, seed: int = 0) -> PlainNet:
     """A network in evaluation mode whose activations neither vanish nor explode, so that its maps can be compared."""
     torch.manual_seed(seed)

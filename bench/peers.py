@@ -15,7 +15,7 @@ Images = NDArray[np.float32]
 
 def absent() -> list[str]:
     """Which packages of the full comparison are not installed."""
-    wanted = ("torch", "onnx", "captum", "pytorch_grad_cam", "cv2")
+    wanted = ("torch", "onnx", "captum", "pytorch_grad_cam", "cv2", "torchcam")
     return [name for name in wanted if importlib.util.find_spec(name) is None]
 
 
@@ -71,3 +71,28 @@ class GradCam:
         from pytorch_grad_cam.utils.image import scale_cam_image
 
         return np.asarray(scale_cam_image(scale_cam_image(maps, shape[::-1])))
+
+
+class TorchCam:
+    """torchcam's GradCAM on the same layer; its hooks stay on the network."""
+
+    def __init__(self, network: Any) -> None:
+        stand_in_for_torchvision()
+        from torchcam.methods import GradCAM
+
+        self._network = network
+        self._method = GradCAM(network, target_layer=network.features)
+
+    def __call__(self, images: Any, finding: int) -> NDArray[np.float32]:
+        """Map of one class at the network's own grid, stretched to [0, 1], ``(N, h, w)``: it keeps no other scale."""
+        maps = self._method(finding, self._network(images))[0]
+        return np.asarray(maps.detach().numpy()).reshape(len(images), *maps.shape[-2:])
+
+
+PEERS = {"Captum LayerGradCam": Captum, "pytorch-grad-cam": GradCam, "torchcam": TorchCam}
+"""Name → class; each is made with a network that has `features` and gives logits alone."""
+
+
+def make(name: str, network: Any) -> Any:
+    """The peer of that name on a network."""
+    return PEERS[name](network)

@@ -13,6 +13,7 @@ from bench.timing import Row, compare
 from radiolucent.engines.registry import Bundle, installed_bundles
 
 GOAL = 1.02
+START, END = "<!-- bench-explain -->", "<!-- /bench-explain -->"  # of what `bench.explain` writes into the page
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +25,12 @@ class Section:
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     data: dict[str, Any]
+
+    def lines(self, level: int = 2) -> list[str]:
+        """As Markdown, under a heading of that level; words alone where there is no row."""
+        table = ["| " + " | ".join(row) + " |" for row in (self.header, *self.rows)] if self.rows else []
+        rule = ["|" + "---|" * len(self.header)] if self.rows else []
+        return [f"{'#' * level} {self.title}", "", self.words, *([""] if table else []), *table[:1], *rule, *table[1:]]
 
 
 def _images(batch: int, height: int, width: int, channels: int = 1) -> np.ndarray[Any, np.dtype[np.float32]]:
@@ -98,7 +105,8 @@ def against_peers(rounds: int) -> Section:
     tensor = torch.from_numpy(images)
     # exported first: the peers hang hooks on the network
     runtime = graphs.session(networks.onnx_bytes(evidence_net, 224, ["logits", "evidence"]))
-    captum, grad_cam = peers.Captum(network), peers.GradCam(network)
+    others = {name: peers.make(name, network) for name in peers.PEERS}
+    captum, grad_cam = others["Captum LayerGradCam"], others["pytorch-grad-cam"]
 
     def forward(wanted: Any) -> Callable[[], object]:
         def once() -> object:
@@ -114,11 +122,9 @@ def against_peers(rounds: int) -> Section:
         "plain, torch": forward(network),
         "evidence of 18 classes, torch": forward(evidence_net),
         "evidence of 18 classes, ONNX Runtime": lambda: graphs.run(runtime, images),
-        "Captum LayerGradCam, 1 class": each(captum, 1),
-        "Captum LayerGradCam, 18 classes": each(captum, 18),
-        "pytorch-grad-cam, 1 class": each(grad_cam, 1),
-        "pytorch-grad-cam, 18 classes": each(grad_cam, 18),
     }
+    for name, peer in others.items():
+        ways |= {f"{name}, 1 class": each(peer, 1), f"{name}, 18 classes": each(peer, 18)}
     rows = compare(ways, rounds=rounds, warm_up=1)
     evidence = graphs.run(runtime, images)[1]
     ours = np.maximum(evidence[0], 0) / evidence[0, 0].size
@@ -133,20 +139,25 @@ def against_peers(rounds: int) -> Section:
     return _timed("18 heatmaps, against other tools", words, rows)
 
 
-def peak_memory(batch: int = 8, size: int = 224) -> Section:
+def peak_memory(batch: int = 8, size: int = 224, engine: str = "") -> Section:
     """Peak above the loaded network, each way in a process of its own."""
-    measured = {way: memory.measure(way, batch=batch, size=size) for way in memory.WAYS}
+    ways = (*([memory.READING] if engine else []), *memory.WAYS)
+    measured = {way: memory.measure(way, batch=batch, size=size, engine=engine) for way in ways}
     rows = [(way, f"+{value:.0f} MiB" if isinstance(value, float) else value) for way, value in measured.items()]
     words = (
-        f"Above the loaded network, {batch} images of {size} × {size}. Plain and evidence: one pass, all 18 classes. "
-        f"Captum and pytorch-grad-cam: {memory.PEER_CLASSES} classes in turn. One run each."
+        f"Above the loaded network ({engine or 'like DenseNet-121, 18 classes'}), {batch} images of {size} × {size} at "
+        f"once. Plain and evidence: one pass, all classes. Other tools: {memory.PEER_CLASSES} classes in turn. One run "
+        "each."
     )
-    return Section(title="Peak memory", words=words, header=("way", "peak"), rows=tuple(rows), data=measured)
+    if engine:
+        words += " As it reads, an engine takes eight images at a time, which bounds its memory."
+    title = f"Peak memory, {batch} images"
+    return Section(title=title, words=words, header=("way", "peak"), rows=tuple(rows), data=measured)
 
 
-def four_threads(rounds: int) -> Section:
-    """One network, one explainer object, four threads: what goes wrong."""
-    outcomes = {way: [threads.measure(way) for _ in range(rounds)] for way in threads.WAYS}
+def many_threads(rounds: int, count: int = 8) -> Section:
+    """One network, one explainer object, many threads: what goes wrong."""
+    outcomes = {way: [threads.measure(way, threads=count) for _ in range(rounds)] for way in threads.WAYS}
     rows = []
     for way, every in outcomes.items():
         ended = [outcome for outcome in every if not outcome.died]
@@ -156,11 +167,11 @@ def four_threads(rounds: int) -> Section:
         died = f"{len(every) - len(ended)} of {len(every)}" + (f" ({'; '.join(how)})" if how else "")
         rows.append((way, *counts, died))
     words = (
-        "Four threads share one small network and one explainer; each map is compared with the one made alone. Wrong "
-        "and raised are counted in the processes that came to their end."
+        f"{count} threads share one small network and one explainer; each map is compared with the one made alone. "
+        "Wrong and raised are counted in the processes that came to their end."
     )
     return Section(
-        title="Four threads on one network",
+        title=f"{count} threads on one network",
         words=words,
         header=("way", "wrong maps", "calls that raised", "processes that died"),
         rows=tuple(rows),

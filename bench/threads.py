@@ -1,4 +1,4 @@
-"""What four threads do to one network: maps that are wrong, calls that raise, processes that die."""
+"""What many threads do to one network: maps that are wrong, calls that raise, processes that die."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-WAYS = ("evidence in the graph, ONNX Runtime", "evidence, torch", "Captum", "pytorch-grad-cam")
+WAYS = ("evidence in the graph, ONNX Runtime", "evidence, torch", "Captum LayerGradCam", "pytorch-grad-cam", "torchcam")
 SIZE, BLOCKS, CLASSES = 96, (2, 2, 2, 2), 6
 
 
@@ -29,7 +29,7 @@ class Outcome:
     died: str = ""
 
 
-def measure(way: str, *, threads: int = 4, calls: int = 25) -> Outcome:
+def measure(way: str, *, threads: int = 8, calls: int = 12) -> Outcome:
     """Run one way in a process of its own, each thread with its own images and classes."""
     command = [sys.executable, "-m", "bench.threads", way, str(threads), str(calls)]
     try:
@@ -64,7 +64,7 @@ def _prepare(way: str, images: Any) -> Callable[[int, int], NDArray[np.float32]]
                 return np.asarray(evidence_net(tensor[index : index + 1])[1][0, finding].numpy())
 
         return forward
-    peer: Any = peers.Captum(network) if way == "Captum" else peers.GradCam(network)
+    peer = peers.make(way, network)
     return lambda index, finding: np.asarray(peer(tensor[index : index + 1], finding)[0])
 
 
