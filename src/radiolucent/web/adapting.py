@@ -104,6 +104,17 @@ class Adapting:
         rules = applying(self.record(engines), self.table)
         return any(drawn(rule, study=study, reader=self._who.name, digest=digest) for rule in rules)
 
+    def hides(self, study: str, engines: Iterable[str]) -> bool:
+        """Whether a list must not tell of this study's AI either; reads it only where a rule may withhold."""
+        if self._who.role not in DECIDERS:
+            return False
+        waits = any(one.withheld and one.revealed_at is None for (uid, _), one in self._kept.items() if uid == study)
+        rules = applying(self.record(engines), self.table)
+        if not waits and not any("withhold" in rule.effects for rule in rules):
+            return False
+        summary = self._here.source.summary(study)
+        return summary is not None and self.of(summary).withheld
+
     def of(self, summary: Summary) -> Adaptation:
         """What holds now for one study."""
         reading = summary.reading

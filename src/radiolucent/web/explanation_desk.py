@@ -8,7 +8,7 @@ import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter
@@ -17,6 +17,7 @@ from typing import Final, Literal
 from radiolucent.engines.bundle import Bundle
 from radiolucent.engines.runtime import Engine, load_engine
 from radiolucent.errors import RadiolucentError, SetupError
+from radiolucent.explain.cache import ExplanationCache
 from radiolucent.explain.explanation import METHODS, Explanation, Method
 from radiolucent.explain.methods import Budget
 from radiolucent.findings.reading import EngineRef
@@ -138,6 +139,21 @@ class Desk:
             for one in list(self._jobs.values())
             if one.state == "done" and one.wish.result_id == result_id and one.wish.reader == reader
         ]
+
+    def again(
+        self, engine: EngineRef, stack: Stack, finding: str, method: str, *, frame: int, seed: int, inputs: str
+    ) -> Explanation:
+        """A map that was made before: from the cache, or made anew on the spot.
+
+        Raises
+        ------
+        SetupError
+            If its engine or method is gone.
+        """
+        kept = ExplanationCache(self._cache).get(inputs)
+        if kept is not None:
+            return replace(kept, frame=frame)
+        return explain(self._engine_of(engine), stack, finding, method, frame=frame, seed=seed)
 
     def close(self) -> None:
         """Stop what runs and take nothing more."""

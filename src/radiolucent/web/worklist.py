@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
@@ -19,6 +19,7 @@ from radiolucent.store.unit_of_work import Work
 from radiolucent.store.worklist import Line, Show, Worklist
 from radiolucent.store.worklist import Query as Asked
 from radiolucent.web.access import Checked, Gate, Here, Premises, Refused, Someone, gate, require
+from radiolucent.web.adapting import Adapting
 from radiolucent.web.listing import word_of
 from radiolucent.web.pages import fragment, page
 from radiolucent.web.sources import Summary
@@ -117,10 +118,20 @@ def rows(
         offset=offset,
     )
     lines, total = here.source.page(work, query)
-    return [_row(line, seen, now) for line in lines], total
+    adapting = Adapting(here, seen.who, work)
+    return [_row(line, seen, now, adapting) for line in lines], total
 
 
-def _row(line: Line, seen: Gate, now: datetime) -> Row:
+def _row(line: Line, seen: Gate, now: datetime, adapting: Adapting) -> Row:
+    if line.facts and adapting.hides(line.study.study_instance_uid, [one.name for one in line.facts.engines]):
+        return Row(
+            line=line if line.by_hand else replace(line, level=None),
+            word=default_urgency().levels[line.level - 1].name if line.level and line.by_hand else "",
+            leading=None,
+            others=0,
+            ai="read; shown after your own reading",
+            waited_minutes=max(0.0, (now - line.study.first_received_at).total_seconds() / 60),
+        )
     findings = line.facts.findings if line.facts else ()
     shown = [one for one in findings if seen.allows("text", _engine(one.engine), one.name)]
     return Row(

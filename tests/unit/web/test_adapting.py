@@ -49,16 +49,22 @@ def _decided(room: Any, study: str, outcome: str, trust: int | None, times: int,
 
 
 @pytest.fixture
-def clean(room: Any, study: str) -> str:
-    """The study without a finding: nothing in it is urgent."""
-    [other] = [one for one in room.premises.source.every() if one.study_instance_uid != study]
-    assert not is_urgent(other.reading)
-    return str(other.study_instance_uid)
+def calm(room: Any) -> str:
+    """The study in which nothing is urgent."""
+    [found] = [one for one in room.premises.source.every() if not is_urgent(one.reading)]
+    return str(found.study_instance_uid)
 
 
 @pytest.fixture
-def drawing(room: Any, clean: str, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A room whose rule withholds the clean study from the radiologist: the draw is settled, all else is real."""
+def urgent(room: Any) -> str:
+    """The other one."""
+    [found] = [one for one in room.premises.source.every() if is_urgent(one.reading)]
+    return str(found.study_instance_uid)
+
+
+@pytest.fixture
+def drawing(room: Any, calm: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A room whose rule withholds the calm study from the radiologist: the draw is settled, all else is real."""
     room.browser("lead").post("/trust-rules", {"text": ALWAYS})
     _decided(room, "1.2.9", "accept", 5, 5)
     monkeypatch.setattr("radiolucent.web.adapting.drawn", lambda rule, **_: rule.withhold_share is not None)
@@ -101,70 +107,79 @@ def test_similar_accepted_findings_are_other_studies(room: Any, study: str) -> N
 
 
 def test_high_trust_brings_a_reminder_and_an_urgent_study_is_never_withheld(
-    room: Any, study: str, monkeypatch: pytest.MonkeyPatch
+    room: Any, urgent: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("radiolucent.web.adapting.drawn", lambda rule, **_: True)
     _decided(room, "1.2.9", "accept", 5, 20)
-    assert is_urgent(room.premises.source.summary(study).reading)
-    page = room.browser("radiologist").get(f"/studies/{study}").text
+    page = room.browser("radiologist").get(f"/studies/{urgent}").text
     assert 'id="reminder"' in page
     assert _viewer_findings(page)
 
 
-def test_a_withheld_reading_shows_nothing_of_the_ai_anywhere(drawing: Any, clean: str) -> None:
+def test_a_withheld_reading_shows_nothing_of_the_ai_anywhere(drawing: Any, calm: str) -> None:
     browser = drawing.browser("radiologist")
-    page = browser.get(f"/studies/{clean}").text
+    page = browser.get(f"/studies/{calm}").text
     assert "What do you see?" in page
     assert "This study was drawn" in page
     for words in ("threshold", "Report text", "Insight sheet", "No finding above"):
         assert words not in page.replace("no finding above threshold", ""), words
-    answer = browser.get(f"/api/v1/results/{clean}:1")
+    answer = browser.get(f"/api/v1/results/{calm}:1")
     assert (answer.status_code, answer.json()["code"]) == (403, "own_reading_first")
-    assert browser.get(f"/api/v1/results/{clean}:1/heat/glioma").status_code in (403, 404)
-    assert browser.get(f"/studies/{clean}/insight").status_code == 403
-    assert browser.get(f"/studies/{clean}/decisions").json() == {"decisions": []}
+    assert browser.get(f"/api/v1/results/{calm}:1/heat/glioma").json()["code"] == "own_reading_first"
+    assert browser.get(f"/studies/{calm}/insight").status_code == 403
+    assert browser.get(f"/studies/{calm}/decisions").json() == {"decisions": []}
     [viewed] = drawing.events("study.viewed")
     assert (viewed.shown, viewed.digest) == ("image", "")
     [event] = drawing.events("adaptation.applied")
     assert event.withheld
 
 
-def test_an_own_reading_reveals_it_for_good(drawing: Any, clean: str) -> None:
+def test_the_worklist_tells_nothing_of_a_withheld_study(drawing: Any, calm: str) -> None:
+    def row(name: str) -> Any:
+        rows = drawing.browser(name).get("/api/v1/worklist").json()["studies"]
+        return next(one for one in rows if one["study_instance_uid"] == calm)
+
+    assert row("radiologist")["urgency"] is None
+    assert "shown after your own reading" in drawing.browser("radiologist").get("/worklist").text
+    assert row("lead")["urgency"] is not None
+
+
+def test_an_own_reading_reveals_it_for_good(drawing: Any, calm: str) -> None:
     browser = drawing.browser("radiologist")
-    browser.get(f"/studies/{clean}")
-    answer = browser.post(f"/studies/{clean}/own-reading", {"nothing": "true", "note": "quiet brain"})
+    browser.get(f"/studies/{calm}")
+    answer = browser.post(f"/studies/{calm}/own-reading", {"nothing": "true", "note": "quiet brain"})
     assert answer.status_code == 303
-    page = browser.get(f"/studies/{clean}").text
+    page = browser.get(f"/studies/{calm}").text
     assert "Read without the AI first" in page
     assert "quiet brain" in page
-    assert browser.get(f"/api/v1/results/{clean}:1").status_code == 200
+    assert browser.get(f"/api/v1/results/{calm}:1").status_code == 200
     [event] = drawing.events("ai.revealed")
     assert event.said == "nothing"
-    again = browser.post(f"/studies/{clean}/own-reading", {"nothing": "true"})
+    again = browser.post(f"/studies/{calm}/own-reading", {"nothing": "true"})
     assert again.status_code == 409
 
 
 @pytest.mark.parametrize(
     "data", [{}, {"present": "no-such"}, {"present": "glioma", "nothing": "true"}], ids=["empty", "unknown", "both"]
 )
-def test_an_own_reading_that_says_nothing_clear_is_refused(drawing: Any, clean: str, data: dict[str, str]) -> None:
+def test_an_own_reading_that_says_nothing_clear_is_refused(drawing: Any, calm: str, data: dict[str, str]) -> None:
     browser = drawing.browser("radiologist")
-    assert browser.post(f"/studies/{clean}/own-reading", data).status_code == 422
+    assert browser.post(f"/studies/{calm}/own-reading", data).status_code == 422
     assert drawing.events("ai.revealed") == []
 
 
-def test_who_decides_nothing_is_withheld_nothing(drawing: Any, clean: str) -> None:
+def test_who_decides_nothing_is_withheld_nothing(drawing: Any, calm: str) -> None:
     for name in ("viewer", "resident", "validator"):
-        assert drawing.browser(name).get(f"/api/v1/results/{clean}:1").status_code == 200
-    assert drawing.browser("resident").post(f"/studies/{clean}/own-reading", {"nothing": "true"}).status_code == 403
+        assert drawing.browser(name).get(f"/api/v1/results/{calm}:1").status_code == 200
+    assert drawing.browser("resident").post(f"/studies/{calm}/own-reading", {"nothing": "true"}).status_code == 403
 
 
-def test_a_study_that_was_decided_on_is_never_withheld(drawing: Any, clean: str) -> None:
-    summary = drawing.premises.source.summary(clean)
+def test_a_study_that_was_decided_on_is_never_withheld(drawing: Any, calm: str) -> None:
+    summary = drawing.premises.source.summary(calm)
     with drawing.store.begin() as work:
         Rows(work).decide(
             Decision(
-                study_instance_uid=clean,
+                study_instance_uid=calm,
                 series_key="1.2",
                 finding="glioma",
                 engine="bright-spots@1.2.3",
@@ -174,14 +189,14 @@ def test_a_study_that_was_decided_on_is_never_withheld(drawing: Any, clean: str)
                 at=drawing.clock(),
             )
         )
-    assert drawing.browser("radiologist").get(f"/api/v1/results/{clean}:1").status_code == 200
+    assert drawing.browser("radiologist").get(f"/api/v1/results/{calm}:1").status_code == 200
 
 
-def test_what_was_so_at_the_first_opening_stays_so(drawing: Any, clean: str) -> None:
+def test_what_was_so_at_the_first_opening_stays_so(drawing: Any, calm: str) -> None:
     browser = drawing.browser("radiologist")
-    browser.get(f"/studies/{clean}")
+    browser.get(f"/studies/{calm}")
     drawing.browser("lead").post("/trust-rules", {"text": ""})
-    assert "What do you see?" in browser.get(f"/studies/{clean}").text
+    assert "What do you see?" in browser.get(f"/studies/{calm}").text
 
 
 def test_the_rules_are_the_sites_own_and_every_change_is_written_down(room: Any) -> None:

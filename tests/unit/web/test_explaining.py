@@ -14,10 +14,10 @@ import pytest
 
 from radiolucent.audit.reading_events import ExplanationSent
 from radiolucent.errors import SetupError
-from radiolucent.explain.methods import Budget
 from radiolucent.findings.reading import EngineRef
 from radiolucent.pipeline.explain import explain
 from radiolucent.results.reading_json import evidence_digest
+from radiolucent.store.audit import AuditTrail
 from radiolucent.web.explanation_desk import Busy, Desk, Job, Wish, offers, running
 from radiolucent.web.server import create_app
 
@@ -95,7 +95,7 @@ def test_a_map_by_another_method_comes_with_its_legend_and_its_agreement(asking:
     assert made["job"] == told["job"]
 
 
-def test_what_was_sent_can_be_made_again_bit_for_bit(asking: Any, study: str, held: Held) -> None:
+def test_what_was_sent_can_be_made_again_bit_for_bit(asking: Any, study: str, held: Held, tmp_path: Path) -> None:
     browser, answer = _ask(asking, study)
     told = _until(browser, study, answer.json()["job"], "done")
     browser.get(told["view"]["heat_url"])
@@ -103,10 +103,17 @@ def test_what_was_sent_can_be_made_again_bit_for_bit(asking: Any, study: str, he
     assert isinstance(sent, ExplanationSent)
     stack = asking.premises.source.open(study).study.stacks[0]
     engine: Any = held
-    budget = Budget(passes=sent.passes - 1)
-    again = explain(engine, stack, sent.finding, sent.method, seed=sent.seed, frame=sent.frame, budget=budget)
+    again = explain(engine, stack, sent.finding, sent.method, seed=sent.seed, frame=sent.frame)
     assert evidence_digest(again.values[None]) == sent.sha256
     assert (sent.actor, sent.display_scale) == ("radiologist", again.display_scale)
+    with asking.store.read() as work:
+        number = AuditTrail(work).head().number
+    first = asking.browser("auditor").get(f"/audit/{number}/picture.png")
+    for kept in (tmp_path / "explanations").iterdir():
+        kept.unlink()
+    anew = asking.browser("auditor").get(f"/audit/{number}/picture.png")
+    assert first.content == anew.content
+    assert first.headers["X-Map-SHA256"] == sent.sha256
 
 
 def test_the_same_wish_comes_from_the_cache(asking: Any, study: str) -> None:

@@ -1,0 +1,78 @@
+"""Decisions beside the plain ones: what a change must say, regions in the patient, results taken back."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from radiolucent.store.room import Room as Rows
+
+
+def _decision(room: Any, study: str, **changes: str) -> dict[str, str]:
+    [read] = room.premises.source.summary(study).reading.series
+    return {"series": read.key, "finding": "glioma", "outcome": "accept"} | changes
+
+
+def _made(room: Any, study: str) -> Any:
+    with room.store.read() as work:
+        return Rows(work).decisions(study)
+
+
+REGION = json.dumps({"frame": 3, "points": [[10, 10], [10, 20], [20, 20]]})
+
+
+@pytest.mark.parametrize("said", [{"note": "smaller"}, {"reason": "wrong-place"}, {"region": REGION}])
+def test_a_change_says_what_is_to_be_changed(room: Any, study: str, said: dict[str, str]) -> None:
+    browser = room.browser("radiologist")
+    bare = browser.post(f"/studies/{study}/decisions", _decision(room, study, outcome="modify"))
+    assert bare.status_code == 422
+    assert (
+        browser.post(f"/studies/{study}/decisions", _decision(room, study, outcome="modify", **said)).status_code == 303
+    )
+    assert len(_made(room, study)) == 1
+
+
+def test_a_redrawn_region_is_kept_in_the_patient_too_and_drawn_again(room: Any, study: str) -> None:
+    browser = room.browser("radiologist")
+    data = _decision(room, study, outcome="reject", reason="wrong-place", region=REGION)
+    browser.post(f"/studies/{study}/decisions", data)
+    kept = json.loads(_made(room, study)[0].region)
+    [read] = room.premises.source.summary(study).reading.series
+    plane = read.frames[3].plane
+    assert np.allclose(kept["points_mm"], plane.to_patient(np.array(kept["points"])), atol=0.01)
+    assert kept["sop_instance_uid"] == read.frames[3].sop_instance_uid
+    page = browser.get(f"/studies/{study}").text
+    view = json.loads(page.split("data-viewer-study>", 1)[1].split("</script>", 1)[0])
+    [shown] = view["regions"]
+    assert (shown["frame"], shown["points"]) == (3, kept["points"])
+    assert shown["label"] == "Glioma, redrawn by radiologist"
+
+
+def test_only_the_latest_region_of_a_reader_is_drawn_again(room: Any, study: str) -> None:
+    browser = room.browser("radiologist")
+    for frame in (3, 4):
+        region = json.dumps(json.loads(REGION) | {"frame": frame})
+        browser.post(f"/studies/{study}/decisions", _decision(room, study, outcome="modify", region=region))
+    page = browser.get(f"/studies/{study}").text
+    view = json.loads(page.split("data-viewer-study>", 1)[1].split("</script>", 1)[0])
+    assert [one["frame"] for one in view["regions"]] == [4]
+
+
+def test_a_rejection_in_a_folder_of_readings_has_nothing_to_take_back(room: Any, study: str) -> None:
+    browser = room.browser("radiologist")
+    data = _decision(room, study, outcome="reject", reason="wrong-finding")
+    answer = browser.post(f"/studies/{study}/decisions", data, headers={"accept": "application/json"})
+    assert answer.json() == {"decided": True, "withdrawn": False}
+
+
+def test_the_insight_sheet_shows_places_and_so_needs_the_training(room: Any, study: str) -> None:
+    answer = room.browser("radiologist").get(f"/studies/{study}/insight")
+    assert answer.status_code == 200
+    assert "sandbox" in answer.headers["content-security-policy"]
+    assert "AI insight sheet" in answer.text
+    assert [one.form for one in room.events("heatmap.sent")] == ["insight"]
+    refused = room.browser("resident").get(f"/studies/{study}/insight", headers={"accept": "application/json"})
+    assert (refused.status_code, refused.json()["code"]) == (403, "training_required")
