@@ -16,6 +16,7 @@ from radiolucent.cli.serve import DataFolder, SettingsFile
 
 if TYPE_CHECKING:
     from radiolucent.app.parts import Parts
+    from radiolucent.pipeline.reconciling import Reconciliation
     from radiolucent.store.records import StudyRecord
     from radiolucent.store.studies import StudyView
     from radiolucent.store.unit_of_work import Store
@@ -34,13 +35,15 @@ def list_studies(
     limit: Annotated[int, typer.Option(min=1, help="At most so many, the last received first.")] = 50,
     as_json: AsJson = False,
 ) -> None:
-    """List studies with their states and reasons. Shows no name of a patient."""
+    """List studies with their states and reasons, and which ways in don't work. Shows no name of a patient."""
     from radiolucent.store.studies import Filters, Studies
+    from radiolucent.store.ways import Reconciliations, Ways
 
     with errors_to_exit(), opened_store(settings, data_folder) as store, store.read() as work:
         studies = Studies(work)
         lines = studies.list(Filters(states=tuple(state or ()), undelivered=undelivered, limit=limit))
         counts = studies.counts()
+        ways, compared = Ways(work).list(), Reconciliations(work).latest()
     if as_json:
         told = [
             {
@@ -51,7 +54,8 @@ def list_studies(
             }
             for line in lines
         ]
-        print_json({"counts": counts, "studies": told})
+        reconciled = [{"pacs": one.pacs, "at": one.at, "differences": one.differences} for one in compared]
+        print_json({"counts": counts, "studies": told, "ways": [asdict(way) for way in ways], "reconciled": reconciled})
         return
     for line in lines:
         one = line.study
@@ -63,20 +67,37 @@ def list_studies(
             markup=False,
         )
     out.print(", ".join(f"{number} {name}" for name, number in sorted(counts.items())) or "no studies", markup=False)
+    for way in ways:
+        since = f" since {way.failed_at:%Y-%m-%d %H:%M} UTC" if way.state == "failing" and way.failed_at else ""
+        told_of = f"{since}, {way.failures} times: {way.reason}" if way.state == "failing" else f", {way.taken} taken"
+        out.print(f"way in {way.name}: {way.state}{told_of}", markup=False)
+    for one_pacs in compared:
+        when = f"{one_pacs.at:%Y-%m-%d %H:%M} UTC"
+        out.print(f"compared with {one_pacs.pacs} at {when}: {one_pacs.differences} differences", markup=False)
 
 
 @app.command("show")
 def show(uid: Uid, settings: SettingsFile = None, data_folder: DataFolder = None, as_json: AsJson = False) -> None:
     """Show one study: every instance with its state and reason, revisions, readings, deliveries."""
+    from radiolucent.store.questions import Questions
     from radiolucent.store.studies import Studies
+    from radiolucent.store.ways import Fetches
 
     with errors_to_exit(), opened_store(settings, data_folder) as store, store.read() as work:
         view = Studies(work).show(uid)
+        questions = Questions(work).of_study(uid)
+        fetches = Fetches(work).of_study(uid)
     if as_json:
         told = asdict(view)
-        print_json({**told, "study": _told(view.study)})
+        asked = [{"kind": one.kind, "state": one.state, "reason": one.reason} for one in questions]
+        fetched = [asdict(one) for one in fetches]
+        print_json({**told, "study": _told(view.study), "asked": asked, "fetches": fetched})
         return
     _print_view(view)
+    for one in questions:
+        out.print(f"  asked for its {one.kind}: {one.state} {one.reason}".rstrip(), markup=False)
+    for fetch in fetches:
+        out.print(f"  from {fetch.pacs} as {fetch.purpose}: {fetch.state} {fetch.reason}".rstrip(), markup=False)
 
 
 @app.command("requeue")
@@ -124,6 +145,33 @@ def withdraw(
     with errors_to_exit(), opened_store(settings, data_folder) as store:
         told = take_back(store, uid, reason=reason, actor=getpass.getuser(), at=datetime.now(UTC))
     out.print(f"withdrawn; {told} destinations will be told")
+
+
+@app.command("reconcile")
+def reconcile(
+    settings: SettingsFile = None,
+    data_folder: DataFolder = None,
+    pacs: Annotated[list[str] | None, typer.Option(help="Only this PACS of the settings; can be repeated.")] = None,
+    since: Annotated[str, typer.Option(help="First Study Date, YYYYMMDD; without it, as in the nightly job.")] = "",
+    until: Annotated[str, typer.Option(help="Last Study Date, YYYYMMDD; without it, yesterday.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Compare what a PACS holds with what was received: what was never seen here, and the reverse.
+
+    Ends with 1 where they differ or a PACS doesn't answer, with 2 where none is named for it (`reconcile = true`).
+    """
+    from radiolucent.app.reconciling import days_of, reconcile_now
+
+    with errors_to_exit(), _parts(settings, data_folder) as parts:
+        first, last = days_of(parts.settings, since, until)
+        found = reconcile_now(parts, tuple(pacs or ()), first, last)
+    if as_json:
+        print_json({"reconciled": [one.as_json() for one in found]})
+    else:
+        for one in found:
+            _print_reconciliation(one)
+    if any(one.differences for one in found):
+        raise typer.Exit(1)
 
 
 @contextmanager
@@ -177,3 +225,17 @@ def _print_view(view: StudyView) -> None:
         out.print(f"  {sent.kind} to {sent.destination}: {sent.state}, {tries} {sent.reason}".rstrip(), markup=False)
     for one in view.instances:
         out.print(f"  {one.sop_instance_uid}: {one.state} {one.reason}".rstrip(), markup=False)
+
+
+def _print_reconciliation(found: Reconciliation) -> None:
+    days = f"studies of {found.since} to {found.until}"
+    out.print(f"{found.pacs}: {found.compared} {days} in both, {found.differences} differences", markup=False)
+    for what, ones in (
+        ("never seen here", found.never_seen),
+        ("not in the PACS", found.not_there),
+        ("other number of images", found.different),
+    ):
+        for one in ones:
+            theirs = "?" if one.theirs is None else one.theirs
+            counts = f"{theirs} there, {one.ours} here"
+            out.print(f"  {what}: {one.study_instance_uid} {one.study_date} {one.modalities} ({counts})", markup=False)
