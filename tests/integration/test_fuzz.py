@@ -9,6 +9,7 @@ import random
 import resource
 import socketserver
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,13 +42,20 @@ def nothing_is_left(what: str) -> Iterator[Counter[str]]:
     """Counts what happened; afterwards no file is open that wasn't before, and memory hasn't grown much."""
     counts: Counter[str] = Counter()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    opened = len(list(Path("/proc/self/fd").iterdir()))
+    opened = _files_open()
     yield counts
+    deadline = time.monotonic() + 5
+    while _files_open() > opened and time.monotonic() < deadline:
+        time.sleep(0.05)  # the receiver's last thread is still closing its connection
     grown_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    more = len(list(Path("/proc/self/fd").iterdir())) - opened
+    more = _files_open() - opened
     sys.stdout.write(f"{what}: {dict(counts)}; memory grew by {grown_kib} KiB, {more} more files open\n")
     assert grown_kib < LEAK_KIB
     assert more <= 0
+
+
+def _files_open() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def damaged(data: bytes, chance: random.Random, *, within: int) -> bytes:
