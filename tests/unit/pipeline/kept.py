@@ -28,7 +28,9 @@ def open_kept(folder: Path) -> Store:
     return open_store("", folder / "data")
 
 
-def keep(store: Store, reading: Reading, revision: int = 1, *, at: datetime = NOW) -> ReadingRecord:
+def keep(
+    store: Store, reading: Reading, revision: int = 1, *, at: datetime = NOW, priority: str = "live"
+) -> ReadingRecord:
     """A revision that was read: its rows, its document, and what is known of its order."""
     uid = reading.study_instance_uid
     place = f"readings/{uid}/{revision}"
@@ -47,8 +49,10 @@ def keep(store: Store, reading: Reading, revision: int = 1, *, at: datetime = NO
     )  # fmt: skip
     levels = [level_number(one.urgency) for one in reading.findings if one.positive and one.urgency]
     with store.begin() as work:
-        Instances(work).add(new, StudyHeader(modality="DX"), at=at)
-        Revisions(work).plan(uid, Instances(work).of_study(uid), ["e"], made_at=at)
+        Instances(work).add(new, StudyHeader(modality="DX", priority=priority), at=at)
+        made = Revisions(work).plan(uid, Instances(work).of_study(uid), ["e"], made_at=at)
+        assert made is not None
+        Revisions(work).enqueued(uid, made.number, at=at)
         kept = Readings(work).add(
             NewReading(
                 study_instance_uid=uid,
