@@ -158,7 +158,7 @@ class Deliveries:
         return found is not None and (found.state in ("delivered", "sending") or found.attempts > 0)
 
     def requeue(self, *, at: datetime, study_instance_uid: str = "", destination: str = "") -> int:
-        """Try dead letters again, all or those of a study or destination. Returns how many."""
+        """Try dead letters again, all or those of a study or destination: owed anew from now on. Returns how many."""
         wanted = select(DeliveryRow).where(DeliveryRow.state == "dead")
         if study_instance_uid:
             wanted = wanted.where(DeliveryRow.study_instance_uid == study_instance_uid)
@@ -167,6 +167,7 @@ class Deliveries:
         rows = list(self._session.scalars(wanted))
         for row in rows:
             row.state, row.next_try_at, row.finished_at = "waiting", at, None
+            row.created_at = at  # else the next failure, however short, would make it a dead letter again
         return len(rows)
 
     def counts(self) -> dict[str, int]:

@@ -62,6 +62,17 @@ def test_dead_letters_can_be_queued_again(owed: Store) -> None:
         assert deliveries.counts() == {"waiting": 2}
 
 
+def test_what_is_queued_again_is_owed_anew_so_that_it_has_its_whole_time(owed: Store) -> None:
+    later = NOW + timedelta(days=5)
+    with owed.begin() as work:
+        deliveries = Deliveries(work)
+        first = deliveries.due(at=NOW)[0]
+        deliveries.give_up(first.id, reason="given up after 72 h", at=NOW)
+        deliveries.requeue(at=later, destination=first.destination)
+        again = deliveries.get(first.id)
+    assert (again.state, again.created_at, again.next_try_at) == ("waiting", later, later)
+
+
 def test_a_later_revision_cancels_what_was_not_sent(owed: Store) -> None:
     with owed.begin() as work:
         deliveries = Deliveries(work)
