@@ -23,6 +23,7 @@ FocalityBand = Literal["expected", "unexpected", "empty", "unknown"]
 StabilityBand = Literal["stable", "unstable", "unknown"]
 Combination = tuple[ProbabilityBand, AgreementBand, FocalityBand, StabilityBand]
 Shape = Literal["focal", "multifocal", "diffuse"]
+Tissue = Literal["lungs", "bone"]
 
 COMBINATIONS: tuple[Combination, ...] = tuple(
     product(get_args(ProbabilityBand), get_args(AgreementBand), get_args(FocalityBand), get_args(StabilityBand))
@@ -45,6 +46,19 @@ class AgreementBands(TableModel):
     least_in_body: float = Field(ge=0, le=1)
     prior_threshold: float = Field(gt=0, lt=1)
     source: SourceKey
+
+
+class TissueRule(TableModel):
+    """Which findings belong into the lung fields or to bone, and how much of their evidence must lie there."""
+
+    least: float = Field(ge=0, le=1)
+    lungs: tuple[str, ...]
+    bone: tuple[str, ...]
+    source: SourceKey
+
+    def of(self, finding: str) -> Tissue | None:
+        """Where a finding's evidence belongs; None where nothing is asked."""
+        return "lungs" if finding in self.lungs else "bone" if finding in self.bone else None
 
 
 class StabilityBands(TableModel):
@@ -97,6 +111,8 @@ class ConfidenceTable(TableModel):
     rows: tuple[Row, ...]
     outside: dict[str, str]
     unusual: dict[str, str]
+    tissue: TissueRule | None = None
+    away: dict[Tissue, str] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _each_combination_has_one_row(self) -> ConfidenceTable:
@@ -109,9 +125,12 @@ class ConfidenceTable(TableModel):
                 raise ValueError(f"row {rows[0].name}: with an unknown value a finding can't be high")
         if self.probability.middle >= self.probability.high or self.agreement.partial >= self.agreement.good:
             raise ValueError("the limits of the bands must grow")
-        unknown = [name for name in self.focality.expected if name not in FINDINGS]
+        asked = (*self.tissue.lungs, *self.tissue.bone) if self.tissue else ()
+        unknown = [name for name in (*self.focality.expected, *asked) if name not in FINDINGS]
         if unknown:
             raise ValueError(f"{unknown[0]!r} is no finding of the taxonomy")
+        if self.tissue and set(self.away) != set(get_args(Tissue)):
+            raise ValueError("away needs words for lungs and bone")
         return self
 
     def row(self, combination: Combination) -> Row:
@@ -161,7 +180,7 @@ def grade_confidence(
     reasons = [f"{row.name}: {row.why} [{row.source}]"]
     if row.review:
         reasons.append(REVIEW + _conflict(finding, agreement, combination, row, table))
-    reasons += _factors(finding, agreement, stability, combination)
+    reasons += _factors(finding, agreement, stability, combination, table)
     return Graded(level=row.level, reasons=tuple(reasons), table_version=table.version)
 
 
@@ -187,9 +206,14 @@ def _agreement(agreement: Agreement | None, table: ConfidenceTable) -> Agreement
     if agreement is None:
         return "unknown"
     bands = table.agreement
-    if agreement.in_body < bands.least_in_body:
+    if agreement.in_body < bands.least_in_body or _away(agreement, table):
         return "poor"
     return "good" if agreement.value >= bands.good else "partial" if agreement.value >= bands.partial else "poor"
+
+
+def _away(agreement: Agreement, table: ConfidenceTable) -> bool:
+    """Too little of the evidence lies in the tissue that the finding belongs to."""
+    return table.tissue is not None and agreement.in_tissue is not None and agreement.in_tissue < table.tissue.least
 
 
 def _focality(finding: Finding, table: ConfidenceTable) -> FocalityBand:
@@ -215,18 +239,37 @@ def _conflict(
     if agreement.in_body < table.agreement.least_in_body:
         anatomy = FINDINGS[finding.name].anatomy if finding.name in FINDINGS else ""
         return table.outside.get(anatomy, "evidence outside the body")
+    where = table.tissue.of(finding.name) if table.tissue else None
+    if where is not None and _away(agreement, table):
+        return table.away[where]
     return table.unusual.get(finding.name, table.unusual["default"])
 
 
 def _factors(
-    finding: Finding, agreement: Agreement | None, stability: float | None, combination: Combination
+    finding: Finding,
+    agreement: Agreement | None,
+    stability: float | None,
+    combination: Combination,
+    table: ConfidenceTable,
 ) -> list[str]:
     probability, place, shape, stable = combination
     seen = finding.localisation.focality if finding.localisation else "not located"
     return [
         f"probability: {probability}" + ("" if finding.probability is None else f" ({finding.probability:.2f})"),
-        f"agreement with the usual place: {place}"
-        + ("" if agreement is None else f" ({agreement.value:.2f}; {agreement.in_body:.2f} inside the body)"),
+        f"agreement with the usual place: {place}{_shares(finding, agreement, table)}",
         f"shape: {shape} ({seen})",
         f"stability: {stable}" + ("" if stability is None else f" ({stability:.2f})"),
     ]
+
+
+def _shares(finding: Finding, agreement: Agreement | None, table: ConfidenceTable) -> str:
+    """The numbers behind the agreement, in brackets."""
+    if agreement is None:
+        return ""
+    text = f"{agreement.value:.2f}; {agreement.in_body:.2f} inside the body"
+    where = table.tissue.of(finding.name) if table.tissue else None
+    if where is not None:
+        place = {"lungs": "the lung fields", "bone": "bone"}[where]
+        told = f"{place} not found" if agreement.in_tissue is None else f"{agreement.in_tissue:.2f} in {place}"
+        text += f"; {told}"
+    return f" ({text})"

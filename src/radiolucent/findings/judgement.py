@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from radiolucent.findings.change import Alignments, ChangeResult, ChangeTable, compare_readings, default_change
-from radiolucent.findings.confidence import ConfidenceTable, default_confidence, grade_confidence
-from radiolucent.findings.priors import Agreement, Prior, agreement
+from radiolucent.findings.confidence import ConfidenceTable, Tissue, default_confidence, grade_confidence
+from radiolucent.findings.priors import Agreement, Prior, agreement, inside
 from radiolucent.findings.reading import Finding, Localisation, Measurement, Reading, SeriesReading
 from radiolucent.findings.urgency import UrgencyContext, UrgencyTable, default_urgency, grade_urgency
 from radiolucent.imaging.body import Box
@@ -32,6 +35,7 @@ def judge(
     *,
     bundle_priors: Mapping[tuple[str, str], Prior],
     body_boxes: Mapping[str, Box],
+    tissues: Mapping[str, Mapping[Tissue, NDArray[np.bool_]]] | None = None,
     tables: Tables | None = None,
     prior: Reading | None = None,
     alignments: Alignments | None = None,
@@ -45,6 +49,7 @@ def judge(
     bundle_priors : prior map by (engine name, finding name), as the engines' bundles carry them (`findings.priors`); a
         finding without one has an unknown agreement, which can't give high confidence.
     body_boxes : (top, left, height, width) of the body in frame pixels, by `SeriesReading.key`.
+    tissues : lung fields and bone on the films where they were found, by `SeriesReading.key`; bool ``(rows, columns)``.
     prior : reading of the prior study, or None: then nothing is said of change.
     alignments : of the volumes of both studies, where they were registered (`imaging.registration`).
     age_years : of this study, where known.
@@ -76,7 +81,9 @@ def judge(
                 _judged(
                     finding,
                     change=changes.get(key, ChangeResult(level=None)),
-                    agreement=_agreement(finding, series, bundle_priors, body_boxes, tables),
+                    agreement=_agreement(
+                        finding, series, bundle_priors, body_boxes, (tissues or {}).get(series.key, {}), tables
+                    ),
                     context=UrgencyContext(
                         age_years=age_years,
                         midline_shift_mm=midline_shift_mm,
@@ -121,12 +128,17 @@ def _agreement(
     series: SeriesReading,
     priors: Mapping[tuple[str, str], Prior],
     boxes: Mapping[str, Box],
+    tissues: Mapping[Tissue, NDArray[np.bool_]],
     tables: Tables,
 ) -> Agreement | None:
     prior, box = priors.get((series.engine.name, finding.name)), boxes.get(series.key)
     if not finding.positive or prior is None or box is None:
         return None
-    return agreement(finding.heatmap, prior, box, threshold=tables.confidence.agreement.prior_threshold)
+    found = agreement(finding.heatmap, prior, box, threshold=tables.confidence.agreement.prior_threshold)
+    where = tables.confidence.tissue.of(finding.name) if tables.confidence.tissue else None
+    if found is None or where is None or where not in tissues:
+        return found
+    return replace(found, in_tissue=inside(finding.heatmap, tissues[where]))
 
 
 def _largest(measurements: Iterable[Measurement]) -> float | None:

@@ -25,10 +25,12 @@ class Agreement:
     ----------
     value : share inside the body *and* where the prior reaches its threshold.
     in_body : share inside the body's box.
+    in_tissue : share inside the lung fields or in bone, where the finding belongs there and they were found.
     """
 
     value: float
     in_body: float
+    in_tissue: float | None = None
 
 
 def agreement(heatmap: Heatmap, prior: Prior, box: Box, *, threshold: float = 0.05) -> Agreement | None:
@@ -69,6 +71,30 @@ def agreement(heatmap: Heatmap, prior: Prior, box: Box, *, threshold: float = 0.
     usual = _look_up(prior, depth, relative) >= threshold
     in_body = float((weights * inside).sum() / weights.sum())
     return Agreement(value=min(float((weights * (inside & usual)).sum() / weights.sum()), in_body), in_body=in_body)
+
+
+def inside(heatmap: Heatmap, mask: NDArray[np.bool_]) -> float | None:
+    """Share of the drawn evidence that lies in a mask, with half a cell of tolerance at its edge.
+
+    Parameters
+    ----------
+    mask : bool ``(rows, columns)``, in pixels of the source frames.
+
+    Returns
+    -------
+    None where no cell reaches the display floor.
+    """
+    drawn = np.where(heatmap.evidence >= heatmap.floor * heatmap.display_scale, heatmap.evidence, np.float32(0))
+    if not float(drawn.sum(dtype=np.float64)) > 0:
+        return None
+    _, rows, columns = np.nonzero(drawn)
+    to_source = heatmap.record.grid_to_source(heatmap.grid)
+    half = float(np.abs(to_source[:2, :2]).sum(axis=1).max()) / 2
+    near = ndimage.distance_transform_edt(~mask) <= half if mask.any() else np.zeros_like(mask)
+    places = np.rint(map_points(to_source, np.stack([rows, columns], axis=-1).astype(np.float64))).astype(int)
+    places = np.clip(places, 0, np.array(mask.shape) - 1)
+    weights = drawn[np.nonzero(drawn)].astype(np.float64)
+    return float((weights * near[places[:, 0], places[:, 1]]).sum() / weights.sum())
 
 
 def learn_prior(

@@ -107,6 +107,7 @@ def _confidence() -> str:
         "unknown value a finding is never high; confidence never rises when the agreement falls (property test).",
         "",
         *_bands(table),
+        *_tissue(table),
         "",
         "| row | probability | agreement | shape | stability | level | look closely | why | source |",
         "|---|---|---|---|---|---|---|---|---|",
@@ -142,6 +143,18 @@ def _bands(table: ConfidenceTable) -> list[str]:
         + "; ".join(f"`{name}` {' or '.join(shapes)}" for name, shapes in usual.items())
         + f" [{table.focality.source}]",
     ]
+
+
+def _tissue(table: ConfidenceTable) -> list[str]:
+    rule = table.tissue
+    if rule is None:
+        return []
+    lines = [f"- tissue: poor as well where less than {rule.least:g} of the evidence lies where these findings belong,"]
+    lines += ["  as far as lungs and bone were found on the film [" + rule.source + "]:"]
+    for name, findings in (("lungs", rule.lungs), ("bone", rule.bone)):
+        words = table.away["lungs" if name == "lungs" else "bone"]
+        lines.append(f"  {', '.join(f'`{finding}`' for finding in findings)}: {name} (*{words}*)")
+    return lines
 
 
 def _change() -> str:

@@ -1,4 +1,4 @@
-"""What is measured on the image itself once the maps say where to look: midline shift in mm and fresh blood in ml."""
+"""What the image itself says beside the map: midline shift in mm, fresh blood in ml, and where lungs and bone are."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 
+from radiolucent.findings.confidence import Tissue
 from radiolucent.findings.reading import Finding, Measurement, Reading, SeriesReading
 from radiolucent.findings.taxonomy import FINDINGS
 from radiolucent.imaging.clot import clot, volume_ml
 from radiolucent.imaging.geometry import Shape, resample
 from radiolucent.imaging.heatmap import Heatmap
+from radiolucent.imaging.limb import limb_fields
+from radiolucent.imaging.lungs import lung_fields
 from radiolucent.imaging.midline import MidlineShift, midline_shift
 from radiolucent.imaging.skull import BONE_HU, Mask, inside_of_skull
 from radiolucent.imaging.study import Stack, Study
@@ -37,6 +40,30 @@ def measured(study: Study, reading: Reading) -> Reading:
             _of_head(series, stacks[series.key]) if _is_head_ct(series) else series for series in reading.series
         ),
     )
+
+
+def tissues(study: Study, reading: Reading) -> dict[str, dict[Tissue, Mask]]:
+    """Lung fields of chest films and bone of bone films by `SeriesReading.key`, where they were found surely enough.
+
+    Only films with a finding above its threshold are looked at: for the others nothing is asked.
+
+    Raises
+    ------
+    UnreadablePixels
+        If a frame can't be decoded.
+    """
+    stacks = {stack.key: stack for stack in study.stacks}
+    found: dict[str, dict[Tissue, Mask]] = {}
+    for series in reading.series:
+        kinds = {FINDINGS[one.name].anatomy for one in series.positives if one.name in FINDINGS}
+        if series.kind != "image" or series.key in found:
+            continue
+        frame = stacks[series.key].pixels[0]
+        if "chest" in kinds and (lungs := lung_fields(frame)).found:
+            found[series.key] = {"lungs": lungs.mask}
+        if "bone" in kinds and (limb := limb_fields(frame)).found:
+            found[series.key] = {"bone": limb.bone}
+    return found
 
 
 def _is_head_ct(series: SeriesReading) -> bool:

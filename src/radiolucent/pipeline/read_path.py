@@ -20,7 +20,7 @@ from radiolucent.imaging.loading import load
 from radiolucent.imaging.quality import age_years
 from radiolucent.imaging.registration import Alignment, register
 from radiolucent.imaging.study import Problem, Study
-from radiolucent.pipeline.measures import measured
+from radiolucent.pipeline.measures import measured, tissues
 from radiolucent.pipeline.read_study import Options, Progress, read_study
 
 
@@ -99,6 +99,7 @@ def read_path(
             alignments=alignments,
             bundle_priors=_priors(engines),
             body_boxes=_body_boxes(study, reading),
+            tissues=tissues(study, reading),
             age_years=age_years(study.header),
             tables=options.tables,
         )

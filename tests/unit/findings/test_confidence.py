@@ -154,11 +154,46 @@ def test_confidence_never_rises_when_agreement_falls(
 
 
 @pytest.mark.parametrize(
+    ("name", "words"),
+    [("mass", "evidence outside the lung fields"), ("fracture", "fracture evidence away from bone")],
+)
+def test_evidence_beside_its_tissue_is_low_and_says_which(a_finding: MakeFinding, name: str, words: str) -> None:
+    finding = a_finding(name, probability=0.95)
+    away, there = (replace(GOOD, in_tissue=share) for share in (0.2, 0.9))
+    grades = [grade_confidence(finding, agreement=one, stability=1.0, table=TABLE) for one in (away, there)]
+    assert [grade.level for grade in grades] == ["low", "high"]
+    assert review_reason(grades[0]) == words
+    assert not review_reason(grades[1])
+
+
+def test_a_finding_that_belongs_to_no_tissue_is_not_asked_for_it(a_finding: MakeFinding) -> None:
+    for name in ("glioma", "cardiomegaly", "support-device"):
+        assert TABLE.tissue is not None
+        assert TABLE.tissue.of(name) is None
+    graded = grade_confidence(a_finding(probability=0.95), agreement=GOOD, stability=1.0, table=TABLE)
+    assert not any("lung" in reason or "bone" in reason for reason in graded.reasons)
+
+
+@given(name=st.sampled_from(["mass", "fracture"]), shares=st.tuples(SHARES, SHARES))
+def test_confidence_never_rises_when_less_of_the_evidence_lies_in_its_tissue(
+    a_finding: MakeFinding, name: str, shares: tuple[float, float]
+) -> None:
+    finding = a_finding(name, probability=0.95)
+    ranks = [
+        RANK[grade_confidence(finding, agreement=replace(GOOD, in_tissue=share), stability=1.0, table=TABLE).level]
+        for share in sorted(shares)
+    ]
+    assert ranks[0] <= ranks[1]
+
+
+@pytest.mark.parametrize(
     ("before", "after", "why"),
     [
         ('name = "all-agree"\nagreement = ["good"]', 'name = "all-agree"\nagreement = ["partial"]', "exactly one row"),
         ('stability = ["unknown"]\nlevel = "moderate"', 'stability = ["unknown"]\nlevel = "high"', "can't be high"),
         ("middle = 0.5", "middle = 0.9", "must grow"),
+        ('bone = ["fracture"]', 'bone = ["break"]', "no finding of the taxonomy"),
+        ('bone = "fracture evidence', 'limb = "fracture evidence', "bone"),
         ('oedema = ["diffuse"', 'edema = ["diffuse"', "no finding of the taxonomy"),
         ('source = "saporta-2022"', 'source = "nobody"', "not in sources.toml"),
     ],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
-from radiolucent.findings.priors import Agreement, agreement, learn_prior
+from radiolucent.findings.priors import Agreement, agreement, inside, learn_prior
 from radiolucent.imaging.geometry import Crop, Flip, PixelRecord, Resize
 from radiolucent.imaging.heatmap import Heatmap
 
@@ -121,3 +123,17 @@ def test_a_learned_prior_lies_where_the_lesions_lay_in_the_body() -> None:
 
 def test_a_prior_without_lesions_is_empty() -> None:
     assert learn_prior([], [], shape=(4, 4)).max() == 0.0
+
+
+def test_evidence_in_a_mask_is_weighed_by_its_size_with_half_a_cell_of_tolerance() -> None:
+    record = PixelRecord(source_shape=(64, 64))
+    evidence = np.zeros((1, 8, 8), dtype=np.float32)
+    evidence[0, 2, 2], evidence[0, 2, 6], evidence[0, 6, 6] = 3.0, 1.0, 0.1
+    made = Heatmap(evidence=evidence, record=record, display_scale=1.0)
+    left, beside = np.zeros((64, 64), dtype=bool), np.zeros((64, 64), dtype=bool)
+    left[:, :32] = True
+    beside[:, :17] = True  # the cell's centre lies at column 19.5, half a cell is 4 pixels
+    assert inside(made, left) == pytest.approx(0.75)
+    assert inside(made, beside) == pytest.approx(0.75)
+    assert inside(made, np.zeros((64, 64), dtype=bool)) == 0.0
+    assert inside(replace(made, evidence=np.zeros_like(evidence)), left) is None
