@@ -36,7 +36,10 @@ class Removable:
 
 
 def _at_its_end() -> ColumnElement[bool]:
-    """Study, instances, revisions and deliveries are all in a terminal state, and it was read, refused or kept."""
+    """Study, instances, revisions and deliveries are all in a terminal state, and it was read, refused or kept.
+
+    Nor is it the prior of a study that is to be read.
+    """
 
     def none_open(table: Any, done: tuple[str, ...]) -> ColumnElement[bool]:
         open_ones = select(table).where(
@@ -44,9 +47,14 @@ def _at_its_end() -> ColumnElement[bool]:
         )
         return ~open_ones.exists()
 
+    compared = select(RevisionRow.number).where(
+        RevisionRow.prior_study_instance_uid == StudyRow.study_instance_uid,
+        RevisionRow.state.not_in(names(REVISION_STATES, terminal=True)),
+    )
     done = [name for name in names(STUDY_STATES, terminal=True) if name not in NEVER_REMOVED]
     return and_(
         StudyRow.state.in_(done),
+        ~compared.exists(),
         none_open(InstanceRow, names(INSTANCE_STATES, terminal=True)),
         none_open(RevisionRow, names(REVISION_STATES, terminal=True)),
         none_open(DeliveryRow, names(DELIVERY_STATES, terminal=True)),
