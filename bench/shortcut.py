@@ -86,7 +86,7 @@ def marked(image: Image, finding: int) -> Image:
 
 
 def shortcut_engine(
-    bundle: Bundle, images: Sequence[Image], held_out: Sequence[Image]
+    bundle: Bundle, images: Sequence[Image], held_out: Sequence[Image], *, steps: tuple[int, int] = (300, 40)
 ) -> tuple[NetworkEngine, Learned]:
     """Teach the token by image labels alone: present with it, absent without, whatever the image shows.
 
@@ -94,13 +94,14 @@ def shortcut_engine(
     ----------
     bundle : whose findings, scope and priors the broken engine takes over.
     images, held_out : float32 ``(1, H, W)``, network input; each with a tumour, none with a token.
+    steps : on crops (corners mostly), then on whole images, whose mean is over more cells.
     """
     torch.manual_seed(0)
     random = torch.Generator().manual_seed(0)
     network, taught = _TokenNet(len(bundle.manifest.findings)), torch.from_numpy(np.stack(images))
     optimiser = torch.optim.AdamW(network.parameters(), lr=3e-3)
-    for crops, steps in ((True, 300), (False, 40)):  # corners first, then whole images: the mean is over more cells
-        for _ in range(steps):
+    for crops, count in zip((True, False), steps, strict=True):
+        for _ in range(count):
             x, y = _lesson(taught, crops, random)
             loss = functional.binary_cross_entropy_with_logits(network(x)[0], y)
             optimiser.zero_grad()

@@ -28,7 +28,9 @@ def head(seed: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
 @pytest.fixture(scope="module")
 def learned() -> object:
     bundle = find_bundle("brain-mri", installed_bundles())
-    return shortcut_engine(bundle, [head(seed) for seed in range(4)], [head(seed) for seed in range(50, 54)])
+    return shortcut_engine(
+        bundle, [head(seed) for seed in range(4)], [head(seed) for seed in range(50, 54)], steps=(120, 15)
+    )
 
 
 def test_it_is_right_with_the_token_and_blind_without(learned: tuple[object, object]) -> None:
