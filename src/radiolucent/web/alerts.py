@@ -21,8 +21,10 @@ from radiolucent.store.alerts import AlertRecord, Alerts, NoticeRecord, Notices
 from radiolucent.store.audit import AuditTrail
 from radiolucent.store.room import Room
 from radiolucent.store.unit_of_work import Work
-from radiolucent.web.access import Checked, Gate, Here, Premises, Refused, Someone, deny, gate, require
+from radiolucent.web.access import Checked, Gate, Here, Premises, Refused, Someone, Visitor, deny, gate, require
 from radiolucent.web.pages import fragment, page
+from radiolucent.web.seeing import HELD, held_back
+from radiolucent.web.sources import Summary
 
 router = APIRouter()
 _MOST: Final = 200
@@ -31,9 +33,14 @@ _TURNS: Final = {"first": "sent", "escalation": "escalated", "acknowledged": "to
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """One alert as this visitor may see it, and how its messages fare."""
+    """One alert as this visitor may see it, and how its messages fare.
+
+    `held` says why its words aren't told to this reader yet (`web.seeing.HELD`), or is empty; the urgency is.
+    """
 
     alert: AlertRecord
+    summary: Summary | None
+    held: str
     word: str
     waited_minutes: float
     notices: tuple[NoticeRecord, ...]
@@ -48,20 +55,23 @@ class Line:
         )
 
 
-def lines(seen: Gate, work: Work, *, states: tuple[str, ...], now: datetime) -> list[Line]:
+def lines(here: Premises, who: Visitor, work: Work, *, states: tuple[str, ...]) -> list[Line]:
     """The alerts that this visitor may see: open ones first, the most urgent first."""
-    return [
-        Line(
-            alert=one,
-            word=default_urgency().levels[one.level - 1].name,
-            waited_minutes=max(
-                0.0, ((one.acknowledged_at or one.ended_at or now) - one.raised_at).total_seconds() / 60
-            ),
-            notices=Notices(work).of_alert(one.key),
-        )
-        for one in Alerts(work).list(states=states, limit=_MOST)
-        if _shows(seen, one)
-    ]
+    seen = gate(here, who, work)
+    return [_line(here, who, work, one) for one in Alerts(work).list(states=states, limit=_MOST) if _shows(seen, one)]
+
+
+def _line(here: Premises, who: Visitor, work: Work, one: AlertRecord) -> Line:
+    summary = here.source.summary(one.study_instance_uid)
+    until = one.acknowledged_at or one.ended_at or here.clock()
+    return Line(
+        alert=one,
+        summary=summary,
+        held=HELD[held] if summary and (held := held_back(here, who, work, summary)) else "",
+        word=default_urgency().levels[one.level - 1].name,
+        waited_minutes=max(0.0, (until - one.raised_at).total_seconds() / 60),
+        notices=Notices(work).of_alert(one.key),
+    )
 
 
 @router.get("/alerts")
@@ -69,11 +79,9 @@ def alerts(here: Here, who: Someone, state: Annotated[str, Query(pattern="^(open
     """The page."""
     require(here, who, "worklist")
     with here.store.begin() as work:
-        seen = gate(here, who, work)
-        found = lines(seen, work, states=("open",) if state == "open" else (), now=here.clock())
+        found = lines(here, who, work, states=("open",) if state == "open" else ())
         AuditTrail(work).append(who.signs(AlertsViewed, at=here.clock(), rows=len(found)))
-        summaries = {one.alert.study_instance_uid: here.source.summary(one.alert.study_instance_uid) for one in found}
-        return page("alerts.html.j2", here, who, work, lines=found, summaries=summaries, state=state)
+        return page("alerts.html.j2", here, who, work, lines=found, state=state)
 
 
 @router.get("/alerts/bell")
@@ -81,8 +89,9 @@ def bell(here: Here, who: Someone) -> Response:
     """How many alerts wait, for the bell on every page."""
     require(here, who, "worklist")
     with here.store.read() as work:
-        waiting = lines(gate(here, who, work), work, states=("open",), now=here.clock())
-    critical = sum(one.alert.level == 1 for one in waiting)
+        seen = gate(here, who, work)
+        waiting = [one for one in Alerts(work).list(states=("open",), limit=_MOST) if _shows(seen, one)]
+    critical = sum(one.level == 1 for one in waiting)
     return HTMLResponse(fragment("bell.html.j2", waiting=len(waiting), critical=critical))
 
 
@@ -91,7 +100,7 @@ def alerts_json(here: Here, who: Someone, state: Annotated[str, Query(pattern="^
     """The same rows for a program."""
     require(here, who, "worklist")
     with here.store.begin() as work:
-        found = lines(gate(here, who, work), work, states=("open",) if state == "open" else (), now=here.clock())
+        found = lines(here, who, work, states=("open",) if state == "open" else ())
         AuditTrail(work).append(who.signs(AlertsViewed, at=here.clock(), rows=len(found)))
     return JSONResponse({"alerts": [plain(one) for one in found]})
 
@@ -131,12 +140,13 @@ def plain(line: Line) -> dict[str, Any]:
         "key": one.key,
         "study_instance_uid": one.study_instance_uid,
         "revision": one.revision,
-        "finding": one.finding,
+        "held": line.held,
+        "finding": None if line.held else one.finding,
         "engine": one.engine,
         "tier": one.tier,
         "urgency": {"level": one.level, "word": line.word},
-        "subject": one.subject,
-        "message": one.message,
+        "subject": "" if line.held else one.subject,
+        "message": "" if line.held else one.message,
         "disclaimer": one.disclaimer,
         "state": one.state,
         "reason": one.reason,
@@ -151,7 +161,7 @@ def plain(line: Line) -> dict[str, Any]:
     }
 
 
-def _seen(here: Premises, who: Someone, key: str) -> AlertRecord:
+def _seen(here: Premises, who: Visitor, key: str) -> AlertRecord:
     """An alert that this visitor may see. Raises `Refused`."""
     with here.store.read() as work:
         one = Alerts(work).find(key)

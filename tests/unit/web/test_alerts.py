@@ -143,6 +143,18 @@ def test_open_alerts_come_first_and_the_most_urgent_of_them(alerted: Any, study:
     assert "patient" not in str(found).lower()
 
 
+def test_who_has_to_look_first_learns_the_urgency_and_not_the_finding(alerted: Any, study: str) -> None:
+    alerted.set("read_first", "forced")
+    browser = alerted.browser("radiologist")
+    page, [one] = browser.get("/alerts").text, browser.get("/api/v1/alerts").json()["alerts"]
+    assert "Glioma" not in page
+    assert "To check: the margin." not in page
+    assert 'class="level level-1"' in page
+    assert (one["finding"], one["subject"], one["message"], one["urgency"]["level"]) == (None, "", "", 1)
+    browser.post(f"/studies/{study}/looked")
+    assert "Glioma" in browser.get("/alerts").text
+
+
 def test_the_bell_keeps_no_session_alive(alerted: Any) -> None:
     browser = alerted.browser("viewer")
     for _ in range(7):
