@@ -8,12 +8,15 @@ import threading
 import time
 import zipfile
 from collections.abc import Iterator
+from copy import deepcopy
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from pydicom.dataset import Dataset
 
 from radiolucent.app.office import Office, office_of
 from radiolucent.app.parts import compose
@@ -159,9 +162,14 @@ def _zip(folder: Path) -> bytes:
     return buffer.getvalue()
 
 
+@cache
+def _slices() -> tuple[Dataset, ...]:
+    return tuple(make_study("brain-mr", ("glioma",), seed=3).datasets[:2])
+
+
 def _phantom(folder: Path, **header: str) -> tuple[str, bytes]:
     """Two slices of a study as a zip."""
-    datasets = make_study("brain-mr", ("glioma",), seed=3).datasets[:2]
+    datasets = deepcopy(_slices())
     folder.mkdir()
     for number, dataset in enumerate(datasets):
         for name, value in header.items():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -10,10 +12,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
+from typer.testing import CliRunner
 
 from radiolucent.audit.events import LoggedIn, StudyViewed
+from radiolucent.cli.main import app
 from radiolucent.errors import AuditError
-from radiolucent.store.audit import AuditTrail, Filter, read_anchors, write_anchor
+from radiolucent.store.audit import ANCHORS, AuditTrail, Filter, nightly_anchor, read_anchors, write_anchor
 from radiolucent.store.unit_of_work import Store, open_store
 
 AT = datetime(2026, 1, 2, tzinfo=UTC)
@@ -117,6 +121,41 @@ def test_a_cut_end_with_its_head_set_back_is_found_by_an_anchor(store: Store, tm
         trail = AuditTrail(work)
         assert trail.verify().holds
         assert trail.verify(read_anchors(tmp_path / "anchors")).at == 5
+
+
+def test_the_nights_anchor_is_written_once_a_day_and_told_in_the_chain(store: Store, tmp_path: Path) -> None:
+    first = nightly_anchor(store, at=AT + timedelta(hours=3))
+    assert first is not None
+    assert nightly_anchor(store, at=AT + timedelta(hours=23)) is None
+    assert nightly_anchor(store, at=AT + timedelta(hours=24)) is not None
+    assert [anchor.number for anchor in read_anchors(tmp_path / ANCHORS)] == [5, 6]
+    with store.begin() as work:
+        told = [found.event for found in AuditTrail(work).find(Filter(kind="audit.anchored"))]
+        assert [getattr(event, "number", None) for event in told] == [6, 5]
+        assert AuditTrail(work).verify(read_anchors(tmp_path / ANCHORS)).holds
+    assert not list((tmp_path / ANCHORS).glob("*.partial"))
+
+
+def _verify(folder: Path, *more: str) -> tuple[int, dict[str, object]]:
+    result = CliRunner().invoke(app, ["audit", "verify", "--data-folder", str(folder), "--json", *more])
+    return result.exit_code, json.loads(result.stdout)
+
+
+def test_the_command_finds_a_chain_that_was_made_anew_by_an_anchor_kept_elsewhere(store: Store, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    with store.begin() as work:
+        write_anchor(elsewhere, AuditTrail(work).head(), at=AT)
+    assert _verify(tmp_path) == (0, {"holds": True, "entries": 5, "fault": "", "anchors": 0})
+    assert CliRunner().invoke(app, ["audit", "anchor", "--data-folder", str(tmp_path)]).exit_code == 0
+    shutil.rmtree(tmp_path / ANCHORS)
+    _tamper(tmp_path, "DELETE FROM audit", "DELETE FROM audit_head")
+    with store.begin() as work:
+        for day in range(6):
+            AuditTrail(work).append(LoggedIn(at=AT + timedelta(days=day), actor="made up"))
+    assert _verify(tmp_path)[0] == 0
+    code, told = _verify(tmp_path, "--anchors", str(elsewhere))
+    assert (code, told["holds"]) == (1, False)
+    assert "made anew" in str(told["fault"])
 
 
 def test_a_file_that_is_no_anchor_is_named(tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ from typing import Final
 from radiolucent.app.parts import Parts
 from radiolucent.pipeline.coordinating import Coordinator
 from radiolucent.pipeline.retention import Limits, keep_limits, remove_orphans
+from radiolucent.store.audit import nightly_anchor
+from radiolucent.store.unit_of_work import Store
 
 LOG: Final = logging.getLogger(__name__)
 TURN_S: Final = 0.5
@@ -43,9 +45,17 @@ def keep_house(parts: Parts, coordinator: Coordinator, stopping: threading.Event
         if until_retention <= 0:
             survive(lambda: keep_limits(parts.store, parts.archive, limits, at=_now()))
             survive(lambda: remove_orphans(parts.store, parts.archive, at=_now()))
+            survive(lambda: anchor_the_trail(parts.store, at=_now()))
             until_retention = RETENTION_S
         stopping.wait(SWEEP_S)
         until_retention -= SWEEP_S
+
+
+def anchor_the_trail(store: Store, *, at: datetime) -> None:
+    """Once a day: where the audit trail stands, in a file and in the log, which a site keeps on other machines."""
+    written = nightly_anchor(store, at=at)
+    if written is not None:
+        LOG.info("audit anchor %s: %s", written.name, written.read_text(encoding="utf-8").strip())
 
 
 def survive(step: Callable[[], object]) -> None:

@@ -7,7 +7,21 @@ from typing import Annotated
 import typer
 
 from radiolucent import __version__
-from radiolucent.cli import account, alert, demo, engine, explain, phantom, read, rules, serve, study, training, work
+from radiolucent.cli import (
+    account,
+    alert,
+    audit,
+    demo,
+    engine,
+    explain,
+    phantom,
+    read,
+    rules,
+    serve,
+    study,
+    training,
+    work,
+)
 
 app = typer.Typer(
     name="radiolucent",
@@ -28,6 +42,7 @@ app.command("evaluate")(training.evaluate)
 app.command("explain-rule")(rules.explain_rule)
 app.add_typer(account.app, name="account")
 app.add_typer(alert.app, name="alert")
+app.add_typer(audit.app, name="audit")
 app.add_typer(engine.app, name="engine")
 app.add_typer(phantom.app, name="phantom")
 app.add_typer(study.app, name="study")

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from radiolucent.cli.console import errors_to_exit, out
+from radiolucent.errors import SetupError
 
 if TYPE_CHECKING:
     from radiolucent.app.gateway import Gateway
+    from radiolucent.settings.sections import ProviderSettings
+    from radiolucent.web.single_sign_on import SingleSignOn
 
 SettingsFile = Annotated[
     Path | None, typer.Option("--settings", "-s", help="TOML file; docs/settings.md lists what can stand in it.")
@@ -75,4 +78,22 @@ def _pages(running: Gateway) -> AbstractContextManager[str]:
         profile=profile,
         stow=running.stow,
         office=office_of(parts, running.receiver, wake=running.changed.set),
+        single_sign_on=_provider(web.provider),
+        public_url=web.public_url,
     )
+
+
+def _provider(chosen: ProviderSettings) -> SingleSignOn | None:
+    from radiolucent.rollout.policy import ROLES
+    from radiolucent.web.single_sign_on import Provider, SingleSignOn
+
+    if not chosen.issuer:
+        return None
+    pairs = [one.rpartition("=") for one in chosen.roles]
+    unknown = [role for _, _, role in pairs if role not in ROLES]
+    if unknown:
+        raise SetupError(f"web.provider.roles: {unknown[0]!r} is no role; choose from {', '.join(ROLES)}")
+    told = chosen.model_dump(exclude={"client_secret", "roles"})
+    secret = chosen.client_secret.get_secret_value()
+    roles = tuple((group, role) for group, _, role in pairs)
+    return SingleSignOn(Provider(**told, client_secret=secret, roles=roles))

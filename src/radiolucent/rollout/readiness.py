@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from radiolucent.monitor.measures import wilson
 from radiolucent.rollout.phases import Criterion, Metric
-
-_Z = 1.959963984540054  # of a two-sided 95 % interval
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,16 +31,6 @@ class Experience:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measured:
-    """A share with its 95 % interval; all None where n is 0: unknown, not 0."""
-
-    value: float | None
-    low: float | None
-    high: float | None
-    n: int
-
-
-@dataclass(frozen=True, kw_only=True)
 class Checked:
     """One criterion, the figure that stands against it (None: not known), of how many, and whether it holds."""
 
@@ -50,32 +38,6 @@ class Checked:
     figure: float | None
     n: int
     holds: bool
-
-
-def wilson(successes: int, n: int) -> Measured:
-    """A share with its 95 % score interval.
-
-    >>> share = wilson(8, 10)
-    >>> round(share.low, 3), share.value, round(share.high, 3)
-    (0.49, 0.8, 0.943)
-
-    Raises
-    ------
-    ValueError
-        If there are more successes than cases, or less than none.
-
-    Source
-    ------
-    Wilson 1927, doi:10.1080/01621459.1927.10502953
-    """
-    if not 0 <= successes <= n:
-        raise ValueError(f"{successes} of {n} is no share")
-    if n == 0:
-        return Measured(value=None, low=None, high=None, n=0)
-    share = successes / n
-    centre = (share + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
-    half = _Z * math.sqrt(share * (1 - share) / n + _Z**2 / (4 * n**2)) / (1 + _Z**2 / n)
-    return Measured(value=share, low=max(0.0, centre - half), high=min(1.0, centre + half), n=n)
 
 
 def readiness(experience: Experience, criteria: Sequence[Criterion]) -> tuple[Checked, ...]:

@@ -108,6 +108,30 @@ class WorkSettings(Section):
     )
 
 
+class ProviderSettings(Section):
+    """Login through the hospital's own provider, by OpenID Connect."""
+
+    issuer: str = Field(default="", description="Its address, as its tokens name it; empty: local accounts alone.")
+    client_id: str = Field(default="", description="Our name there.")
+    client_secret: SecretStr = Field(default=SecretStr(""), description="Our secret there; better in the environment.")
+    label: str = Field(default="the hospital's login", max_length=64, description="Its name on the login page.")
+    scopes: tuple[str, ...] = Field(default=("openid", "profile"), description="What is asked for.")
+    name_claim: str = Field(default="preferred_username", description="Claim that gives the account's name.")
+    display_claim: str = Field(default="name", description="Claim that gives the name to show.")
+    role_claim: str = Field(default="groups", description="Claim that holds groups or roles.")
+    roles: tuple[str, ...] = Field(
+        default=(), description="group=role, the first that a person has counts; who has none stays outside."
+    )
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> ProviderSettings:
+        if self.issuer and not (self.client_id and self.roles):
+            raise ValueError("a provider needs client_id and roles")
+        if any(not group or not role for group, _, role in (one.rpartition("=") for one in self.roles)):
+            raise ValueError("roles are written group=role")
+        return self
+
+
 class WebSettings(Section):
     """The web pages."""
 
@@ -117,6 +141,8 @@ class WebSettings(Section):
     )
     port: Port = Field(default=8080, description="TCP port; 0 takes a free one and prints it.")
     viewer_url: str | None = Field(default=None, description="Address of a study for messages, with {study} in it.")
+    public_url: str = Field(default="", description="Address of the pages as browsers have it, behind a proxy.")
+    provider: ProviderSettings = Field(default=ProviderSettings(), description="Login by OpenID Connect.")
 
 
 class DestinationSettings(Section):

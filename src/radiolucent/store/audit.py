@@ -12,11 +12,13 @@ from typing import Any
 from sqlalchemy import Select, func, select
 
 from radiolucent.audit.chain import GENESIS, Anchor, Entry, Verdict, link, verify
-from radiolucent.audit.events import Event, from_body, to_body
+from radiolucent.audit.events import SYSTEM, Anchored, Event, from_body, to_body
 from radiolucent.errors import AuditError
 from radiolucent.store.audit_tables import AuditHeadRow, AuditRow
-from radiolucent.store.unit_of_work import Work
+from radiolucent.store.unit_of_work import Store, Work
 
+ANCHORS = "anchors"
+"""Folder of anchors below the store's."""
 _HEAD = 1
 _BATCH = 1000
 
@@ -108,13 +110,31 @@ class AuditTrail:
         return verify(self.entries(), anchors=every.values())
 
 
+def anchor_now(store: Store, *, at: datetime, actor: str = SYSTEM, role: str = "", address: str = "") -> Path:
+    """Write where the chain stands to a file in the store's folder, and that it was done into the chain."""
+    with store.begin() as work:
+        trail = AuditTrail(work)
+        head = trail.head()
+        written = write_anchor(store.folder / ANCHORS, head, at=at)
+        trail.append(Anchored(at=at, actor=actor, role=role, address=address, name=written.name, number=head.number))
+    return written
+
+
+def nightly_anchor(store: Store, *, at: datetime) -> Path | None:
+    """The anchor of this day (UTC), written by whoever asks first; None where it is there already."""
+    if any((store.folder / ANCHORS).glob(f"audit-{at:%Y%m%d}T*.json")):
+        return None
+    return anchor_now(store, at=at)
+
+
 def write_anchor(folder: Path, anchor: Anchor, *, at: datetime) -> Path:
     """Write where the chain stands to a file of this day, for a copy that is kept elsewhere."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"audit-{at:%Y%m%dT%H%M%S}.json"
-    path.write_text(
-        json.dumps({"at": at.isoformat(), "number": anchor.number, "digest": anchor.digest}) + "\n", encoding="utf-8"
-    )
+    text = json.dumps({"at": at.isoformat(), "number": anchor.number, "digest": anchor.digest}) + "\n"
+    partial = path.with_suffix(".partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
     return path
 
 

@@ -93,6 +93,37 @@ class People:
         self._session.flush()
         return _account(row)
 
+    def follow(self, name: str, *, identity: str, role: str, display_name: str, now: datetime) -> str:
+        """Make the account of a person that a provider vouches for, or let it follow what the provider says now.
+
+        Parameters
+        ----------
+        identity : of the person at the provider; an account is theirs alone.
+
+        Returns
+        -------
+        What changed, in words; empty where nothing did. A changed role ends the sessions that had the old one.
+
+        Raises
+        ------
+        SetupError
+            If the name is that of a local account or of somebody else, or the account was switched off here.
+        """
+        row = self._session.get(AccountRow, name, with_for_update=True)
+        if row is None:
+            self.add(name, role=role, password="", now=now, display_name=display_name)
+            self._row(name).issuer = identity
+            return f"made with role {role}"
+        if row.issuer != identity:
+            raise SetupError("an account of this name is here already, and it is another person's")
+        if not row.active:
+            raise SetupError("this account is switched off")
+        row.display_name = display_name
+        if row.role == role:
+            return ""
+        self.change(name, role=role)
+        return f"role {role}"
+
     def get(self, name: str) -> Account | None:
         """The account of this name."""
         row = self._session.get(AccountRow, name)

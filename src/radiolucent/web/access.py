@@ -28,6 +28,7 @@ from radiolucent.store.people import People, Session
 from radiolucent.store.site import Site
 from radiolucent.store.unit_of_work import Store, Work
 from radiolucent.web.explanation_desk import Desk
+from radiolucent.web.single_sign_on import SingleSignOn
 from radiolucent.web.sources import Source
 
 COOKIE: Final = "radiolucent_session"
@@ -122,6 +123,8 @@ class Premises:
     desk : makes explanations on request; None where there are none.
     office : what the administration may ask of the gateway; None where there is none.
     bundles : the engines' own files, for cards and thresholds.
+    single_sign_on : logins through a provider; None where there are local accounts alone.
+    public_url : address of the pages as browsers have it, where a proxy stands before them.
     stow : where STOW-RS requests go; None where none are taken.
     """
 
@@ -142,6 +145,8 @@ class Premises:
     stow: Door | None = None
     office: Office | None = None
     bundles: tuple[Bundle, ...] = ()
+    single_sign_on: SingleSignOn | None = None
+    public_url: str = ""
 
 
 def premises(request: Request) -> Premises:

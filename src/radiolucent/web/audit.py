@@ -15,7 +15,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from radiolucent import __version__
 from radiolucent.audit.events import KINDS, AuditRead
-from radiolucent.store.audit import AuditTrail, Filter, Written, read_anchors, write_anchor
+from radiolucent.store.audit import ANCHORS, AuditTrail, Filter, Written, anchor_now, read_anchors
 from radiolucent.web.access import Checked, Here, Premises, Refused, Someone, require
 from radiolucent.web.pages import page
 
@@ -103,10 +103,7 @@ def verify(here: Here, who: Checked) -> Response:
 def anchor(here: Here, who: Checked) -> Response:
     """Write an anchor file now; a copy belongs on another machine."""
     require(here, who, "audit")
-    with here.store.begin() as work:
-        trail = AuditTrail(work)
-        written = write_anchor(_anchors(here), trail.head(), at=here.clock())
-        trail.append(who.signs(AuditRead, at=here.clock(), what="anchor", outcome=written.name))
+    anchor_now(here.store, at=here.clock(), actor=who.name, role=who.role, address=who.address)
     return RedirectResponse("/audit", 303)
 
 
@@ -228,4 +225,4 @@ def _file(text: str, kind: str, name: str) -> Response:
 
 
 def _anchors(here: Premises) -> Path:
-    return here.store.folder / "anchors"
+    return here.store.folder / ANCHORS

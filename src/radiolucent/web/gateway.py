@@ -19,6 +19,7 @@ from radiolucent.web.access import Premises
 from radiolucent.web.demo import listen
 from radiolucent.web.explanation_desk import Desk, loading
 from radiolucent.web.server import create_app
+from radiolucent.web.single_sign_on import SingleSignOn
 from radiolucent.web.sources import StoreSource
 
 
@@ -32,12 +33,16 @@ def pages(
     profile: Profile | None = None,
     stow: Door | None = None,
     office: Office | None = None,
+    single_sign_on: SingleSignOn | None = None,
+    public_url: str = "",
 ) -> Iterator[str]:
     """Serve the reading room in a thread; yields its address, ends with the block.
 
     Parameters
     ----------
     stow : where STOW-RS requests go; None takes none.
+    single_sign_on : logins through a provider.
+    public_url : address of the pages as browsers have it.
     office : of the gateway; without one there are no nodes, queues and uploads.
 
     Raises
@@ -52,9 +57,11 @@ def pages(
         limits={bundle.label: tuple(bundle.manifest.scope.limits) for bundle in bundles},
         desk=Desk(loading(bundles), store.folder / "explanations"),
         profile=profile or default_profile(),
-        secure_cookies=host not in ("127.0.0.1", "::1", "localhost"),
+        secure_cookies=public_url.startswith("https:") or host not in ("127.0.0.1", "::1", "localhost"),
         stow=stow,
         office=office,
+        single_sign_on=single_sign_on,
+        public_url=public_url,
         bundles=tuple(bundles),
     )
     try:

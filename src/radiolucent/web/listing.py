@@ -9,6 +9,7 @@ from typing import Protocol
 
 from radiolucent.findings.reading import Reading
 from radiolucent.findings.urgency import NONE_ABOVE_THRESHOLD
+from radiolucent.store.activity import StudyDone
 from radiolucent.store.facts import facts_of
 from radiolucent.store.records import StudyRecord
 from radiolucent.store.room import Room
@@ -113,6 +114,19 @@ def word_of(state: str) -> str:
     ('done', 'waiting', 'withdrawn')
     """
     return state if state in ("withdrawn", "kept") else WORDS.get(state, "waiting")
+
+
+def done_of(one: Told) -> StudyDone:
+    """What monitoring needs of a study; when its result came isn't known of a folder."""
+    facts = facts_of(one.reading) if one.reading else None
+    return StudyDone(
+        received_at=one.received_at,
+        last_received_at=one.received_at,
+        state={word: state for state, word in WORDS.items()}.get(one.state, one.state),
+        result_at=None,
+        milliseconds=facts.milliseconds if facts else None,
+        engines={engine.engine: engine.failed for engine in facts.engines} if facts else {},
+    )
 
 
 def _record(one: Told) -> StudyRecord:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Header, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
@@ -10,10 +10,11 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from radiolucent.audit.events import AccountChanged, LoggedIn, LoggedOut, LoginFailed
 from radiolucent.store.audit import AuditTrail
 from radiolucent.store.one_time_codes import address, matching_step, new_secret
-from radiolucent.store.people import LONGEST_SESSION, People
+from radiolucent.store.people import People
 from radiolucent.store.site import Site
-from radiolucent.web.access import COOKIE, Checked, Here, Refused, Someone, address_of, require
+from radiolucent.web.access import COOKIE, Checked, Here, Premises, Refused, Someone, address_of, require
 from radiolucent.web.pages import page
+from radiolucent.web.sessions import give_session, own_path
 
 router = APIRouter()
 
@@ -42,7 +43,7 @@ def ready(here: Here) -> dict[str, str]:
 def login_page(here: Here, next: str = "/worklist") -> Response:
     """The form."""
     with here.store.read() as work:
-        return page("login.html.j2", here, None, work, target=_own(next), refused="", accounts=here.demo_accounts)
+        return page("login.html.j2", here, None, work, target=own_path(next), refused="", **_ways_in(here))
 
 
 @router.post("/login")
@@ -76,24 +77,14 @@ def log_in(
                 None,
                 work,
                 status=401,
-                target=_own(target),
+                target=own_path(target),
                 refused=login.refused,
-                accounts=here.demo_accounts,
+                **_ways_in(here),
             )
         secret = people.open_session(name, now=now)
         method = "password and code" if login.account.two_factor else "password"
         trail.append(LoggedIn(at=now, actor=name, role=login.account.role, address=peer, method=method))
-    answer = RedirectResponse(_own(target), 303)
-    answer.set_cookie(
-        COOKIE,
-        secret,
-        max_age=int(LONGEST_SESSION.total_seconds()),
-        httponly=True,
-        samesite="strict",
-        secure=here.secure_cookies,
-        path="/",
-    )
-    return answer
+    return give_session(RedirectResponse(own_path(target), 303), here, secret)
 
 
 @router.post("/logout")
@@ -173,6 +164,6 @@ def make_token(
         return page("account.html.j2", here, who, work, secret="", address="", token=token)
 
 
-def _own(target: str) -> str:
-    """Only a path of this server: an address elsewhere would make the login a trap."""
-    return target if target.startswith("/") and not target.startswith(("//", "/\\")) else "/worklist"
+def _ways_in(here: Premises) -> dict[str, Any]:
+    provider = here.single_sign_on.provider.label if here.single_sign_on else ""
+    return {"accounts": here.demo_accounts, "provider": provider, "reason": ""}

@@ -31,6 +31,7 @@ from radiolucent.web import (
     queues,
     replaying,
     rollout,
+    sign_on,
     stow,
     study,
     thresholds,
@@ -89,6 +90,7 @@ def create_app(premises: Premises) -> FastAPI:
             Site(work).enter(engine.name, now=premises.clock())
     for module in (
         login,
+        sign_on,
         worklist,
         alerts,
         study,

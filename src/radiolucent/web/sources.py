@@ -18,6 +18,7 @@ from radiolucent.imaging.header import text
 from radiolucent.imaging.loading import load
 from radiolucent.imaging.study import Problem, Stack, Study
 from radiolucent.results.reading_json import readings_from_json, unpack_evidence
+from radiolucent.store.activity import Activity, GateCount, StudyDone, gate_counts
 from radiolucent.store.facts import Facts, FindingFact, facts_of, reason_of
 from radiolucent.store.records import ReadingRecord, StudyRecord
 from radiolucent.store.revisions import Readings
@@ -25,7 +26,7 @@ from radiolucent.store.room import Room
 from radiolucent.store.studies import Filters, Studies
 from radiolucent.store.unit_of_work import Store, Work
 from radiolucent.store.worklist import Line, Query, Worklist
-from radiolucent.web.listing import listed, word_of
+from radiolucent.web.listing import done_of, listed, word_of
 
 _KEPT = 8
 _CAUGHT_UP = 50
@@ -100,6 +101,12 @@ class Source(Protocol):
 
     def modalities(self, work: Work) -> list[str]:
         """Every modality there is."""
+
+    def activity(self, work: Work, since: datetime) -> list[StudyDone]:
+        """Every study that came since then, with its times and its end."""
+
+    def gate(self, work: Work, since: datetime) -> list[GateCount]:
+        """What the quality gate decided in readings since then."""
 
     def scores(self, work: Work, engine: str, finding: str, limit: int) -> list[FindingFact]:
         """One finding of one engine (``name@version``) in the latest readings, the newest first."""
@@ -176,6 +183,12 @@ class FolderSource:
 
     def modalities(self, work: Work) -> list[str]:
         return sorted({word for one in self.every() for word in one.modality.split(", ") if word})
+
+    def activity(self, work: Work, since: datetime) -> list[StudyDone]:
+        return [done_of(one) for one in self.every() if one.received_at >= since]
+
+    def gate(self, work: Work, since: datetime) -> list[GateCount]:
+        return gate_counts(facts_of(one.reading) for one in self.every() if one.reading and one.received_at >= since)
 
     def scores(self, work: Work, engine: str, finding: str, limit: int) -> list[FindingFact]:
         latest = sorted(self.every(), key=lambda one: one.received_at, reverse=True)
@@ -263,6 +276,12 @@ class StoreSource:
 
     def modalities(self, work: Work) -> list[str]:
         return Worklist(work).modalities()
+
+    def activity(self, work: Work, since: datetime) -> list[StudyDone]:
+        return Activity(work).studies(since)
+
+    def gate(self, work: Work, since: datetime) -> list[GateCount]:
+        return Activity(work).gate(since)
 
     def scores(self, work: Work, engine: str, finding: str, limit: int) -> list[FindingFact]:
         return Facts(work).scores(engine, finding, limit=limit)

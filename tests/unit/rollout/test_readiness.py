@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
+from radiolucent.monitor.measures import wilson
 from radiolucent.rollout.phases import PHASES, default_phases
-from radiolucent.rollout.readiness import Experience, readiness, ready, wilson
+from radiolucent.rollout.readiness import Experience, readiness, ready
 
 GOOD = Experience(
     days_in_phase=60, readings=5000, failures=10, decisions=2000, accepted=1900, wrong_place=20, readers=10, trained=10
