@@ -1,6 +1,7 @@
 // The evidence of one finding slice by slice, beside the scroll bar: where it peaks, where the reader is.
 
 const SVG = 'http://www.w3.org/2000/svg';
+const QUIET = 'place in the stack; no map is on';
 
 /** @param {string} name @param {Record<string, string|number>} attributes @returns {SVGElement} */
 function shape(name, attributes) {
@@ -14,7 +15,7 @@ export class Curve {
   /** @param {HTMLElement} parent @param {number} frames @param {(frame: number) => void} go */
   constructor(parent, frames, go) {
     this.frames = frames;
-    this.svg = shape('svg', { viewBox: '0 0 32 100', preserveAspectRatio: 'none', class: 'viewer-curve', role: 'img' });
+    this.svg = shape('svg', { viewBox: '0 0 32 100', preserveAspectRatio: 'none', class: 'viewer-curve', role: 'img', 'aria-label': QUIET });
     this.area = shape('path', { class: 'viewer-curve-area' });
     this.peak = shape('rect', { class: 'viewer-curve-peak', x: 0, width: 32, height: 0 });
     this.here = shape('rect', { class: 'viewer-curve-here', x: 0, width: 32 });
@@ -36,13 +37,13 @@ export class Curve {
     this.area.setAttribute('d', `M0,0 L${points.join(' L')} L0,100 Z`);
     this.peak.setAttribute('y', String(peak * step));
     this.peak.setAttribute('height', String(Math.max(step, 1)));
-    this.svg.setAttribute('aria-label', `${label}: evidence by slice, peak at slice ${peak + 1} of ${this.frames}`);
+    this.svg.setAttribute('aria-label', `${label}: model attention by slice, peak at slice ${peak + 1} of ${this.frames}`);
   }
 
   hide() {
     this.area.removeAttribute('d');
     this.peak.setAttribute('height', '0');
-    this.svg.removeAttribute('aria-label');
+    this.svg.setAttribute('aria-label', QUIET);
   }
 
   /** @param {number} frame */
