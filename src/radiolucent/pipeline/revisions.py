@@ -34,6 +34,7 @@ from radiolucent.rollout.phases import PHASES
 from radiolucent.store.archive import sync_tree
 from radiolucent.store.audit import AuditTrail
 from radiolucent.store.deliveries import Deliveries
+from radiolucent.store.facts import Facts
 from radiolucent.store.instances import Instances
 from radiolucent.store.records import InstanceRecord, RevisionRecord
 from radiolucent.store.revisions import NewReading, Readings, Revisions
@@ -242,6 +243,7 @@ def _keep(
         if Revisions(work).get(revision.study_instance_uid, revision.number).state != "reading":
             return Revisions(work).get(revision.study_instance_uid, revision.number).state  # another worker was first
         Readings(work).add(new)
+        Facts(work).keep(reading, revision=revision.number)
         for (fate, reason), ids in fates.items():
             Instances(work).finish(ids, fate, reason=reason, revision=revision.number)
         reason = "; ".join(dict.fromkeys(reasons))[:1000] if state == "not-read" else ""
