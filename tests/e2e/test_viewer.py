@@ -229,3 +229,76 @@ def test_keys_are_silent_while_somebody_types(browser: Any, page: Page) -> None:
     assert seen.frame() == before
     assert seen.tab.locator("[data-viewer-region]").input_value() == "hi!"
     seen.tab.close()
+
+
+@pytest.fixture
+def registered(browser: Any) -> Iterator[Page]:
+    with served(registered=True) as told:
+        yield told
+
+
+def test_scrolling_goes_through_the_registration(browser: Any, registered: Page) -> None:
+    seen = Seen(browser, registered.address)
+    assert seen.tab.get_by_role("button", name="Linked in mm, registered").count() == 1
+    assert "registered: moved 5 mm" in seen.panes.nth(1).inner_text()
+    seen.press("Home")
+    assert (seen.frame(0), seen.frame(1)) == (0, 1)
+    seen.tab.close()
+
+
+@pytest.mark.parametrize("query", ["", "?nogl"], ids=["webgl2", "canvas2d"])
+def test_what_has_changed_is_blue_for_less_and_yellow_for_more(browser: Any, registered: Page, query: str) -> None:
+    seen = Seen(browser, registered.address, query)
+    seen.press("KeyD")
+    seen.tab.wait_for_selector("[data-act=change][aria-pressed=true]")
+    seen.tab.wait_for_timeout(500)
+    assert "less: -4.00" in seen.tab.locator(".viewer-legend").inner_text()
+    picture = seen.shot()
+    height, width = picture.shape[:2]
+    scale = min(width / COLUMNS, height / ROWS)
+
+    def colour(row: float, column: float) -> NDArray[np.float64]:
+        y = round(height / 2 + (row - (ROWS - 1) / 2) * scale)
+        x = round(width / 2 + (column - (COLUMNS - 1) / 2) * scale)
+        return np.asarray(picture[y - 2 : y + 3, x - 2 : x + 3].mean(axis=(0, 1)))
+
+    row, column = PLACE[0] // 8 * 8 + 3.5, PLACE[1] // 8 * 8 + 3.5
+    more, less, none = colour(row, column), colour(row, column - 32), colour(row, column + 24)
+    assert more[0] > more[2] + 30
+    assert less[2] > less[0] + 30
+    assert np.ptp(none) < 10
+    seen.press("KeyD")
+    assert "model attention (" in seen.tab.locator(".viewer-legend").inner_text()
+    assert seen.quiet(), seen.errors
+    seen.tab.close()
+
+
+def test_an_outline_that_a_reader_drew_is_drawn_again_on_its_image(browser: Any, registered: Page) -> None:
+    seen = Seen(browser, registered.address)
+
+    def drawn() -> int:
+        picture = seen.shot()
+        return int(((picture[..., 2] > 200) & (picture[..., 2] - picture[..., 0] > 60)).sum())
+
+    seen.press("Home")
+    assert drawn() == 0
+    for _ in range(PEAK):
+        seen.press("ArrowDown")
+    assert drawn() > 50
+    seen.tab.get_by_role("button", name="Clear marks").click()
+    seen.tab.wait_for_timeout(300)
+    assert drawn() > 50
+    seen.tab.close()
+
+
+def test_presets_have_a_menu_and_the_stored_window_comes_back(browser: Any, page: Page) -> None:
+    seen = Seen(browser, page.address)
+    menu = seen.tab.get_by_label("Preset")
+    stored = seen.panes.first.locator(".viewer-bl").inner_text()
+    menu.select_option(label="2 lung")
+    seen.tab.wait_for_timeout(300)
+    assert "W 1500 L -600" in seen.panes.first.locator(".viewer-bl").inner_text()
+    menu.select_option(label="as stored")
+    seen.tab.wait_for_timeout(300)
+    assert seen.panes.first.locator(".viewer-bl").inner_text() == stored
+    seen.tab.close()

@@ -94,8 +94,12 @@ class Page:
 
 
 @contextmanager
-def served(*, with_prior: bool = True) -> Iterator[Page]:
-    """Serve the page until the block ends."""
+def served(*, with_prior: bool = True, registered: bool = False) -> Iterator[Page]:
+    """Serve the page until the block ends.
+
+    With `registered` the prior lies 5 mm lower than its coordinates say, its change is offered, and a reader has drawn
+    an outline on the peak slice.
+    """
     current, prior = a_stack("1.1", start_mm=0.0), a_stack("1.2", start_mm=-10.0)
     finding = a_finding()
     faint = replace(finding, positive=False, localisation=None)
@@ -104,11 +108,21 @@ def served(*, with_prior: bool = True) -> Iterator[Page]:
 
     def pane(role: str, stack: Stack, one: Finding) -> dict[str, Any]:
         meta = series_meta(stack, packed[stack.key], frames_url=f"/frames/{stack.key}/")
-        views = [finding_view(one, a_series(stack, one), heat_url=f"/heat/{stack.key}")]
+        change_url = "/change" if registered and role == "current" else None
+        views = [finding_view(one, a_series(stack, one), heat_url=f"/heat/{stack.key}", change_url=change_url)]
         return {"role": role, "caption": f"SYN-1 {role}", "series": [meta], "findings": views}
 
     panes = [pane("current", current, finding), *([pane("prior", prior, faint)] if with_prior else [])]
-    study = {**study_view(panes, alignments=[], same_space=True), "views_url": "/views", "csrf": "token"}
+    up = [1.0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 5, 0, 0, 0, 1]
+    pair = {"current": "1.1", "prior": "1.2", "matrix": up, "note": "registered: moved 5 mm"}
+    study = {
+        **study_view(panes, alignments=[pair] if registered else [], same_space=not registered),
+        "views_url": "/views",
+        "csrf": "token",
+    }
+    if registered:
+        outline = [[10, 10], [10, 30], [30, 30], [30, 10]]
+        study["regions"] = [{"series": "1.1", "frame": PEAK, "points": outline, "label": "redrawn by a reader"}]
     told = Page()
     identity = quote(str(study["panes"][0]["findings"][0]["id"]), safe="")
 
@@ -141,6 +155,8 @@ def served(*, with_prior: bool = True) -> Iterator[Page]:
             elif path.startswith("/heat/"):
                 data, headers = heat_bytes(finding if path.endswith("1.1") else faint)
                 self.answer(data, "application/octet-stream", headers)
+            elif path == "/change":
+                self.answer(*_change())
             else:
                 self.answer(b"", "image/png")
 
@@ -158,6 +174,16 @@ def served(*, with_prior: bool = True) -> Iterator[Page]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def _change() -> tuple[bytes, str, dict[str, str]]:
+    """More evidence at `PLACE` on slice `PEAK`, less two cells to its left: bytes about 127, which is nothing."""
+    values = np.full((SLICES, *GRID), 127, dtype=np.uint8)
+    row, column = int(PLACE[0] // 8), int(PLACE[1] // 8)
+    values[PEAK, row, column], values[PEAK, row, column - 4] = 254, 0
+    shape = ",".join(str(size) for size in values.shape)
+    headers = {"X-Shape": shape, "X-Vmin": "-4.0", "X-Vmax": repr(4 * 128 / 127), "X-Scale": "absolute"}
+    return values.tobytes(), "application/octet-stream", headers
 
 
 def _html(study: str, finding: str) -> str:

@@ -29,7 +29,9 @@ export class Wish {
     this.address = `/api/v1/results/${encodeURIComponent(root.dataset.explain ?? '')}/explanations`;
     this.id = `${root.dataset.series}/${root.dataset.finding}`;
     this.job = '';
-    this.button('ask').addEventListener('click', () => void this.ask());
+    this.button('ask').addEventListener('click', () => void this.ask(/** @type {HTMLSelectElement} */ (this.button('method')).value));
+    const compare = /** @type {HTMLElement|null} */ (root.querySelector('[data-explain-compare]'));
+    compare?.addEventListener('click', () => void this.compare((compare.dataset.explainCompare ?? '').split(' ')));
     this.button('stop').addEventListener('click', () => void this.send(`${this.address}/${this.job}/stop`, {}));
   }
 
@@ -57,8 +59,13 @@ export class Wish {
     return told;
   }
 
-  async ask() {
-    const method = /** @type {HTMLSelectElement} */ (this.button('method')).value;
+  /** One after the other, until one fails or is stopped. @param {string[]} methods */
+  async compare(methods) {
+    for (const method of methods) if (!(await this.ask(method))) return;
+  }
+
+  /** @param {string} method @returns {Promise<boolean>} whether it was made */
+  async ask(method) {
     const { series, finding } = this.root.dataset;
     this.busy(true, 'asked');
     try {
@@ -74,8 +81,10 @@ export class Wish {
       if (told.state !== 'done') throw new Error(told.reason || told.state);
       this.busy(false, '');
       this.list(told, true);
+      return true;
     } catch (error) {
       this.busy(false, error instanceof Error ? error.message : String(error));
+      return false;
     }
   }
 
@@ -85,7 +94,9 @@ export class Wish {
     this.button('stop').hidden = !on;
     const bar = this.root.querySelector('progress');
     if (bar) bar.hidden = !on;
-    /** @type {HTMLButtonElement} */ (this.button('ask')).disabled = on;
+    for (const button of this.root.querySelectorAll('[data-explain-ask], [data-explain-compare]')) {
+      /** @type {HTMLButtonElement} */ (button).disabled = on;
+    }
     this.button('words').textContent = words;
   }
 

@@ -324,7 +324,9 @@ export class Pane {
     this.corner.tr.textContent = `${meta.description || meta.modality}`;
     const width = this.look.high - this.look.low;
     this.corner.bl.textContent =
-      `${this.frame + 1}/${meta.frames}  W ${round(width)} L ${round(this.look.low + width / 2)}` + (this.look.inverted ? '  inverted' : '');
+      `${this.frame + 1}/${meta.frames}` +
+      (meta.samples === 3 ? '  colour' : `  W ${round(width)} L ${round(this.look.low + width / 2)}`) +
+      (this.look.inverted ? '  inverted' : '');
     const plane = meta.planes[this.frame];
     const letters = plane ? edgeLetters(plane) : (meta.edges ?? ['', '', '', '']);
     // letters come as [row-from, row-to, column-from, column-to]
