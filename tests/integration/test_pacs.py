@@ -7,7 +7,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,6 +31,7 @@ from radiolucent.ingest.watched_pacs import Criteria, PacsWatcher
 from radiolucent.ingest.worklist import find_orders, order_of
 from radiolucent.phantom.studies import PhantomStudy, make_study
 from tests.unit.ingest.receivers import FolderReceiver
+from tests.unit.ingest.test_watched_pacs import MemoryLedger
 
 if TYPE_CHECKING:
     from tests.integration.peers import Orthanc
@@ -121,15 +122,18 @@ def test_a_watched_pacs_gives_what_is_new_once(
     _send(orthanc, studies[0].datasets)
     receiver = FolderReceiver(tmp_path / "kept")
 
-    def held(uid: str) -> int:
-        return sum(one.study_instance_uid == uid for one in receiver.received)
+    @dataclass
+    class Ledger(MemoryLedger):
+        def held(self, study_instance_uid: str) -> int:
+            return sum(one.study_instance_uid == study_instance_uid for one in receiver.received)
 
+    ledger = Ledger()
     day = studies[0].datasets[0].StudyDate
     watcher = PacsWatcher(
         pacs=make_pacs(orthanc, tmp_path),
         criteria=Criteria(modalities=("CT",), body_parts=("HEAD",), days=0),
         receiver=receiver,
-        held=held,
+        ledger=ledger,
         today=lambda: datetime.strptime(day, "%Y%m%d").date(),
     )
     assert watcher.sweep().growing == 1

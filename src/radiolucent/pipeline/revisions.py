@@ -28,7 +28,7 @@ from radiolucent.pipeline.output import write_readings
 from radiolucent.pipeline.priority import delivery_priority
 from radiolucent.pipeline.read_path import PathResult, read_path
 from radiolucent.pipeline.read_study import Options
-from radiolucent.pipeline.routing import Route, choose_route
+from radiolucent.pipeline.routing import PRIOR, Route, choose_route
 from radiolucent.results.withdrawal import Wording
 from radiolucent.rollout.phases import PHASES
 from radiolucent.store.archive import sync_tree
@@ -141,8 +141,10 @@ def owe_deliveries(bench: Bench, study_instance_uid: str, number: int) -> list[t
         kept = Readings(work).find(study_instance_uid, number)
         if kept is None or kept.withdrawn_at is not None or _is_overtaken(work, study_instance_uid, number):
             return []
-        raise_alerts(work, reading, number, bench.alerts, at=at)
-        route = choose_route(Studies(work).get(study_instance_uid), bench.routes)
+        study = Studies(work).get(study_instance_uid)
+        if study.source_kind != PRIOR:  # what was so years ago alerts nobody
+            raise_alerts(work, reading, number, bench.alerts, at=at)
+        route = choose_route(study, bench.routes)
         code = withheld_from_sending(work, kept.engines)
         if code and route and route.destinations:
             AuditTrail(work).append(

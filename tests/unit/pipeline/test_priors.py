@@ -13,15 +13,19 @@ from radiolucent.ingest.priors import PriorTerms
 from radiolucent.phantom.studies import PhantomStudy, make_study
 from radiolucent.pipeline.priors import PriorSearch
 from radiolucent.pipeline.receiving import StoreReceiver
+from radiolucent.pipeline.revisions import Bench, owe_deliveries
 from radiolucent.pipeline.routing import Route, choose_route
 from radiolucent.pipeline.waiting import Waiting
 from radiolucent.store.instances import Instances
 from radiolucent.store.questions import Questions
 from radiolucent.store.revisions import Revisions
 from radiolucent.store.studies import Studies
+from radiolucent.store.study_tables import StudyRow
 from radiolucent.store.unit_of_work import Store
 from radiolucent.store.ways import Fetches
+from tests.unit.pipeline.kept import alerts_of, keep, open_kept
 from tests.unit.pipeline.pacs_in_memory import NOW, SmallPacs, hand_over, installation
+from tests.unit.results.messages import readings
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +117,22 @@ def test_a_prior_is_read_but_goes_nowhere_and_looks_for_no_prior_of_its_own(scen
     routes = (Route(name="all", destinations=("pacs",)),)
     assert choose_route(prior, routes) == replace(routes[0], destinations=())
     assert choose_route(study, routes) == routes[0]
+
+
+def test_what_a_prior_shows_alerts_nobody_and_is_owed_to_no_one(tmp_path: Path) -> None:
+    store = open_kept(tmp_path)
+    reading = readings()["critical"]
+    study = keep(store, reading).study_instance_uid
+    bench = Bench(store=store, engines=(), routes=(Route(name="all", destinations=("pacs",)),), worker="w")
+    with store.begin() as work:
+        work.session.get_one(StudyRow, study).source_kind = "prior"
+    assert owe_deliveries(bench, study, 1) == []
+    assert alerts_of(store, study) == {}
+    with store.begin() as work:
+        work.session.get_one(StudyRow, study).source_kind = "c-store"
+    assert len(owe_deliveries(bench, study, 1)) == 1
+    assert alerts_of(store, study) != {}
+    store.close()
 
 
 def test_a_prior_that_is_here_is_not_fetched(scene: Scene, tmp_path: Path) -> None:
