@@ -8,7 +8,7 @@ PINS   := pyproject.toml constraints.txt
 PYTEST ?= $(BIN)/python -m pytest
 ARGS   ?=
 
-.PHONY: help demo test check bench bench-load bench-explain docs format torch constraints clean
+.PHONY: help demo test check bench bench-load bench-explain bench-web axe docs format torch constraints clean
 
 help:
 	@echo "make demo    install the core and read phantom studies: writes demo/index.html"
@@ -17,6 +17,8 @@ help:
 	@echo "make bench   measure side by side; writes docs/benchmarks.md"
 	@echo "make bench-load  the gateway under load, beside storescp; writes docs/load.md"
 	@echo "make bench-explain  measure ways of explaining side by side; writes its section there (needs 'make torch')"
+	@echo "make bench-web  measure the reading room in a browser; writes its section there"
+	@echo "make axe     add axe-core from npm; then 'make test' looks for barriers on every page"
 	@echo "make torch   add PyTorch (training, compiling, comparisons); then 'make test' runs more"
 	@echo "make docs    rewrite the pages that are made from tables and from the program"
 	@echo "make format  rewrite the sources in the house format"
@@ -46,6 +48,13 @@ bench-load: $(VENV)/.test
 	@if unshare --net ip link set lo up 2>/dev/null; \
 	 then OMP_NUM_THREADS=1 unshare --net sh -c 'ip link set lo up && $(LOAD)'; \
 	 else OMP_NUM_THREADS=1 sh -c '$(LOAD)'; fi
+
+bench-web: $(VENV)/.test
+	$(BIN)/python -m bench.web --markdown docs/benchmarks.md $(ARGS)
+
+# Checks of accessibility, for the tests in a browser alone: pinned with its digest in tests/e2e/package-lock.json.
+axe:
+	npm ci --prefix tests/e2e --ignore-scripts --no-audit --no-fund
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
