@@ -10,6 +10,7 @@ from radiolucent.app.thresholds import with_kept_points
 from radiolucent.engines.registry import Bundle
 from radiolucent.explain.gate import site_gate
 from radiolucent.findings.alerts import default_alerts, site_alerts
+from radiolucent.findings.judgement import site_tables
 from radiolucent.findings.operating_points import load_operating_points
 from radiolucent.findings.profile import Profile, default_profile, site_profile
 from radiolucent.ingest import assembly
@@ -146,6 +147,7 @@ def _options(settings: Settings, bundles: tuple[Bundle, ...]) -> Options:
         phantom_findings=work.phantom_findings,
         operating_points=load_operating_points(work.thresholds) if work.thresholds else None,
         profile=site_profile(work.profile) if work.profile else default_profile(),
+        tables=site_tables(work.rules) if work.rules else None,
         use_case=work.use_case,
         gate=site_gate(work.gate) if work.gate else None,
     )

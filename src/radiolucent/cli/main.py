@@ -16,6 +16,7 @@ from radiolucent.cli import (
     explain,
     phantom,
     read,
+    rule_tables,
     rules,
     serve,
     study,
@@ -46,6 +47,7 @@ app.add_typer(audit.app, name="audit")
 app.add_typer(engine.app, name="engine")
 app.add_typer(phantom.app, name="phantom")
 app.add_typer(study.app, name="study")
+app.add_typer(rule_tables.app, name="rules")
 app.add_typer(rules.app, name="thresholds")
 
 

@@ -32,6 +32,9 @@ def read(
         bool, typer.Option("--phantom-findings", help="Also report findings known from synthetic images only.")
     ] = False,
     thresholds: Annotated[Path | None, typer.Option(help="The site's operating points (TOML).")] = None,
+    rules: Annotated[
+        Path | None, typer.Option(help="Folder with the site's own urgency.toml, confidence.toml or change.toml.")
+    ] = None,
     profile: Annotated[Path | None, typer.Option(help="What the site may use each finding for (TOML).")] = None,
     use_case: Annotated[
         str, typer.Option(help="Who the maps are for: triage, second-reader or diagnosis-support; empty: the default.")
@@ -52,6 +55,7 @@ def read(
     from radiolucent.engines.runtime import load_engine
     from radiolucent.explain.explanation import find_method
     from radiolucent.explain.gate import default_gate, site_gate
+    from radiolucent.findings.judgement import site_tables
     from radiolucent.findings.operating_points import load_operating_points
     from radiolucent.findings.profile import default_profile, site_profile
     from radiolucent.pipeline.output import prepare_folder, write_readings
@@ -64,6 +68,7 @@ def read(
             phantom_findings=phantom_findings,
             operating_points=load_operating_points(thresholds) if thresholds else None,
             profile=site_profile(profile) if profile else default_profile(),
+            tables=site_tables(rules) if rules else None,
             use_case=(policies := site_gate(gate) if gate else default_gate()).use_case(use_case)[0],
             gate=policies,
             methods=tuple(find_method(name).key for name in method or ()),

@@ -29,11 +29,14 @@ def explain_rule(
 ) -> None:
     """Print the path of one finding through threshold, change, urgency and confidence, with the sources."""
     from radiolucent.findings.rule_path import explain_rule as path_of
+    from radiolucent.findings.rule_path import rule_path
 
     with errors_to_exit():
-        lines = [line for reading in stored_readings(folder) for line in path_of(reading, finding)]
+        readings = stored_readings(folder)
+        lines = [line for reading in readings for line in path_of(reading, finding)]
+        values = [entry for reading in readings for entry in rule_path(reading, finding)]
     if as_json:
-        print_json(lines)
+        print_json(values)
     for line in lines if not as_json else []:
         out.print(line, markup=False)
 

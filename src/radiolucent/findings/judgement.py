@@ -4,15 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from radiolucent.findings.change import Alignments, ChangeResult, ChangeTable, compare_readings, default_change
-from radiolucent.findings.confidence import ConfidenceTable, Tissue, default_confidence, grade_confidence
+from radiolucent.findings.change import (
+    Alignments,
+    ChangeResult,
+    ChangeTable,
+    compare_readings,
+    default_change,
+    site_change,
+)
+from radiolucent.findings.confidence import (
+    ConfidenceTable,
+    Tissue,
+    default_confidence,
+    grade_confidence,
+    site_confidence,
+)
 from radiolucent.findings.priors import Agreement, Prior, agreement, inside
 from radiolucent.findings.reading import Finding, Localisation, Measurement, Reading, SeriesReading
-from radiolucent.findings.urgency import UrgencyContext, UrgencyTable, default_urgency, grade_urgency
+from radiolucent.findings.tables import InvalidTable
+from radiolucent.findings.urgency import (
+    UrgencyContext,
+    UrgencyTable,
+    default_urgency,
+    diff,
+    grade_urgency,
+    site_urgency,
+)
 from radiolucent.imaging.body import Box
 
 
@@ -28,6 +50,54 @@ class Tables:
 def default_tables() -> Tables:
     """The packaged tables."""
     return Tables(urgency=default_urgency(), confidence=default_confidence(), change=default_change())
+
+
+def site_tables(folder: Path) -> Tables:
+    """A site's own ``urgency.toml``, ``confidence.toml``, ``change.toml``; the packaged table where one isn't there.
+
+    Raises
+    ------
+    InvalidTable
+        If the folder holds none of them, holds another table, or a table is incomplete or contradicts itself.
+    """
+    given = sorted(path.name for path in folder.glob("*.toml"))
+    unknown = [name for name in given if name not in ("urgency.toml", "confidence.toml", "change.toml")]
+    if unknown or not given:
+        what = f"{unknown[0]} is no rule table" if unknown else "there is no table in it"
+        raise InvalidTable(f"{what}: give urgency.toml, confidence.toml or change.toml", table=folder.name)
+    urgency, confidence, change = (folder / f"{name}.toml" for name in ("urgency", "confidence", "change"))
+    return Tables(
+        urgency=site_urgency(urgency) if urgency.exists() else default_urgency(),
+        confidence=site_confidence(confidence) if confidence.exists() else default_confidence(),
+        change=site_change(change) if change.exists() else default_change(),
+    )
+
+
+def table_diff(site: Tables) -> tuple[str, ...]:
+    """What a site's tables change against the packaged ones, one line each; empty where they say the same."""
+    lines = [f"urgency: {line}" for line in diff(default_urgency(), site.urgency)]
+    for name, before, after in (
+        ("confidence", default_confidence(), site.confidence),
+        ("change", default_change(), site.change),
+    ):
+        old, new = _flat(before.model_dump()), _flat(after.model_dump())
+        lines += [
+            f"{name}: {key} {old.get(key, 'not there')} → {new.get(key, 'not there')}"
+            for key in sorted(old.keys() | new.keys())
+            if old.get(key) != new.get(key)
+        ]
+    return tuple(lines)
+
+
+def _flat(value: object, path: str = "") -> dict[str, str]:
+    """A table as single values by their path; rows go by their name where they have one."""
+    if isinstance(value, dict):
+        parts = [(str(key), part) for key, part in value.items()]
+    elif isinstance(value, list | tuple) and any(isinstance(part, dict) for part in value):
+        parts = [(str(part.get("name", number)), part) for number, part in enumerate(value)]
+    else:
+        return {path: ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)}
+    return {name: text for key, part in parts for name, text in _flat(part, f"{path}.{key}".lstrip(".")).items()}
 
 
 def judge(

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from radiolucent.errors import SetupError
 from radiolucent.findings.judgement import Tables, default_tables
+from radiolucent.findings.phrases import phrases
+from radiolucent.findings.quantities import in_words
 from radiolucent.findings.reading import Finding, Graded, Reading, SeriesReading
 from radiolucent.findings.tables import sources
 
@@ -36,6 +40,54 @@ def explain_rule(reading: Reading, finding: str, *, tables: Tables | None = None
     return (*lines, *_cited(lines))
 
 
+def rule_path(reading: Reading, finding: str, *, tables: Tables | None = None) -> list[dict[str, Any]]:
+    """The same path as plain values, one entry for each series that holds the finding.
+
+    Raises
+    ------
+    NoSuchFinding
+        If no series of the reading holds it.
+    """
+    tables, lines = tables or default_tables(), explain_rule(reading, finding, tables=tables)
+    return [
+        {
+            "study_instance_uid": reading.study_instance_uid,
+            "series_instance_uid": series.series_instance_uid,
+            "engine": series.engine.label,
+            "digest": series.engine.digest,
+            "finding": entry.name,
+            "positive": entry.positive,
+            "probability": entry.probability,
+            "score": entry.score,
+            "operating_point": entry.operating_point,
+            "change": {"level": entry.change, "note": entry.change_note},
+            "measurements": [
+                {"name": one.name, "value": one.value, "unit": one.unit, "note": one.note}
+                for one in (*entry.measurements, *series.measurements)
+            ],
+            "urgency": _as_values(entry.urgency, tables.urgency.version),
+            "confidence": _as_values(entry.confidence, tables.confidence.version),
+            "sources": {
+                key: source.citation for key, source in sources().items() if any(f"[{key}]" in x for x in lines)
+            },
+        }
+        for series in reading.series
+        for entry in series.findings
+        if entry.name == finding
+    ]
+
+
+def _as_values(graded: Graded | None, version: str) -> dict[str, Any] | None:
+    if graded is None:
+        return None
+    return {
+        "level": graded.level,
+        "reasons": list(graded.reasons),
+        "table": graded.table_version,
+        "table_in_use": version,
+    }
+
+
 def _path(series: SeriesReading, finding: Finding, tables: Tables) -> list[str]:
     value = finding.score if finding.probability is None else finding.probability
     what = "score (not calibrated)" if finding.probability is None else "calibrated probability"
@@ -47,6 +99,8 @@ def _path(series: SeriesReading, finding: Finding, tables: Tables) -> list[str]:
         f"  change: {finding.change or 'nothing to compare'}"
         + (f": {finding.change_note}" if finding.change_note else ""),
     ]
+    told = [in_words(one, phrases("en")) for one in (*finding.measurements, *series.measurements)]
+    lines += [f"  measured: {text}" for text in told]
     lines += _graded("urgency", finding.urgency, tables.urgency.version)
     return lines + _graded("confidence", finding.confidence, tables.confidence.version)
 

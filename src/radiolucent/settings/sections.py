@@ -94,6 +94,9 @@ class WorkSettings(Section):
     phantom_findings: bool = Field(default=False, description="Also report findings known from synthetic images only.")
     thresholds: Path | None = Field(default=None, description="The site's operating points (TOML).")
     profile: Path | None = Field(default=None, description="What the site may use each finding for (TOML).")
+    rules: Path | None = Field(
+        default=None, description="Folder with the site's own urgency.toml, confidence.toml or change.toml."
+    )
     use_case: Literal["triage", "second-reader", "diagnosis-support"] = Field(
         default="second-reader", description="Whose policy decides which maps are shown (docs/explanations.md)."
     )

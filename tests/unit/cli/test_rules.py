@@ -58,3 +58,13 @@ def test_simulated_thresholds_say_what_would_have_changed(stored: Path, tmp_path
     assert shown.exit_code == 0
     row = json.loads(shown.stdout)["rows"][0]
     assert (row["finding"], row["n"], row["positive_before"], row["became_positive"]) == ("meningioma", 1, 0, 1)
+
+
+def test_a_rules_path_as_json_holds_each_level_with_its_reasons_and_sources(stored: Path) -> None:
+    shown = runner.invoke(app, ["explain-rule", str(stored), "glioma", "--json"])
+    assert shown.exit_code == 0
+    (path,) = json.loads(shown.stdout)
+    assert (path["finding"], path["engine"]) == ("glioma", "bright-spots@1.2.3")
+    assert path["urgency"]["reasons"]
+    assert path["urgency"]["table"] == path["urgency"]["table_in_use"]
+    assert all(len(citation) > 10 for citation in path["sources"].values())

@@ -36,7 +36,7 @@ def test_the_path_names_threshold_change_levels_tables_and_sources(
         "1. base 1 critical",
         "stays 1 critical: shift of 5 mm or more",
         "midline shift 7 mm) [bullock-sdh-2006]",
-        "confidence: moderate (table confidence 1.0.0)",
+        "confidence: moderate (table confidence 1.1.0)",
         "1. likely-place-open: ",
         "stability: stable (0.90)",
         f"[bullock-sdh-2006] {sources()['bullock-sdh-2006'].citation}",
