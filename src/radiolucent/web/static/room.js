@@ -34,6 +34,14 @@ document.addEventListener('viewer:region', (event) => {
   if (words) words.textContent = `Region redrawn on image ${frame + 1}.`;
 });
 
+// a rejection needs its reason: asked for here, so that nothing that was typed is lost with the page
+document.addEventListener('change', (event) => {
+  const outcome = event.target;
+  if (!(outcome instanceof HTMLInputElement) || outcome.name !== 'outcome' || !outcome.form) return;
+  const reason = outcome.form.elements.namedItem('reason');
+  if (reason instanceof HTMLSelectElement) reason.required = outcome.value === 'reject';
+});
+
 document.addEventListener('submit', (event) => {
   const form = event.target;
   if (form instanceof HTMLFormElement && form.dataset.decision) {
