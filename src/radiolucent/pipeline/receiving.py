@@ -36,6 +36,8 @@ BACKFILL: Final = "backfill"
 WATCHED: Final = Way.WATCHED_PACS.value
 YIELDING: Final = (PRIOR, BACKFILL)
 """Purposes of a fetch (`store.ways.Fetches`) whose studies yield to all others."""
+_KNOWN: Final = 10_000
+"""Series that are remembered, so that their headers aren't read for every object."""
 _SOURCES: Final = {PRIOR: PRIOR, BACKFILL: WATCHED, WATCHED: WATCHED}
 
 
@@ -146,6 +148,8 @@ class StoreReceiver:
                 )
             )
         with self._lock:
+            if len(self._known) >= _KNOWN:
+                self._known.clear()  # they are only read again
             self._known.add(f"{new.study_instance_uid} {new.series_instance_uid}")
         return outcome
 

@@ -75,6 +75,11 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _what_is_moved_can_come_in(self) -> Settings:
-        if not self.listener.enabled and any(one.kind == "dimse" and one.fetch_by == "move" for one in self.pacs):
+        moving = [one for one in self.pacs if one.kind == "dimse" and one.fetch_by == "move"]
+        if moving and not self.listener.enabled:
             raise ValueError("fetch_by = 'move' needs the listener")
+        let_in = self.listener.calling_ae_titles
+        for one in moving:
+            if let_in and one.called_ae not in let_in:
+                raise ValueError(f"fetch_by = 'move': {one.called_ae} isn't in listener.calling_ae_titles")
         return self

@@ -20,6 +20,8 @@ from radiolucent.store.unit_of_work import Work
 
 ROUTINE = 4
 """Where a study stands of which the AI says nothing: among the routine ones, in order of arrival."""
+PRIOR = "prior"
+"""Source of a study that was fetched to compare another with: nobody waits for it to be read."""
 Show = Literal["open", "finished", "all"]
 WORDS = {"read": "done", "partly-read": "partly-read", "not-read": "not-read", "failed": "failed"}
 """State of a study → of the AI; `withdrawn` and `kept` keep their names, all else is ``waiting``."""
@@ -105,7 +107,8 @@ class Worklist:
 
     def arrived_since(self, moment: datetime) -> int:
         """How many studies came in after this moment."""
-        return self._session.scalar(select(func.count()).where(StudyRow.first_received_at > moment)) or 0
+        new = (StudyRow.first_received_at > moment) & (StudyRow.source_kind != PRIOR)
+        return self._session.scalar(select(func.count()).where(new)) or 0
 
     def newest(self) -> datetime | None:
         """When the last study began to come in."""
@@ -194,6 +197,8 @@ def _rows(query: Query) -> Select[Any]:
 
 def _filters(query: Query, level: ColumnElement[Any], finished: ColumnElement[bool]) -> list[ColumnElement[bool]]:
     wanted: list[ColumnElement[bool]] = []
+    if query.show == "open":
+        wanted.append(StudyRow.source_kind != PRIOR)
     if query.show != "all":
         wanted.append(finished if query.show == "finished" else ~func.coalesce(finished, literal(False)))
     if query.search:

@@ -50,6 +50,11 @@ def test_the_environment_is_above_the_file_and_what_is_given_above_both(
             "needs the listener",
         ),
         ("[[watched_folders]]\nname='a'\nfolder='x'\n" * 2, "two watched folders"),
+        (
+            "[listener]\ncalling_ae_titles=['CT1']\n[[pacs]]\nname='a'\nkind='dimse'\nhost='h'\nport=1\n"
+            "called_ae='P'\nfetch_by='move'",
+            "P isn't in listener.calling_ae_titles",
+        ),
         ("[worklist]\nhost='ris'", "needs called_ae"),
         ("[reconcile]\nat='25:00'", "reconcile.at"),
         ("[[assembly.expected_series]]\nmodality='CT'\ndescriptions=[]", "assembly.expected_series"),

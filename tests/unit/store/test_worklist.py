@@ -13,6 +13,7 @@ from radiolucent.store.facts_tables import EngineFactRow, ReadingFactsRow
 from radiolucent.store.instances import Instances
 from radiolucent.store.revisions import NewReading, Readings, Revisions
 from radiolucent.store.room import Room
+from radiolucent.store.study_tables import StudyRow
 from radiolucent.store.unit_of_work import Store
 from radiolucent.store.worklist import Query, Worklist, ageing
 
@@ -171,6 +172,18 @@ def test_a_finished_study_leaves_the_list_until_something_new_of_it_comes(store:
     with store.begin() as work:
         assert Worklist(work).reopen("1.1")
         assert not Worklist(work).reopen("1.1")
+
+
+def test_a_prior_that_was_fetched_waits_for_nobody(store: Store, receive: Any) -> None:
+    receive("1", study="1.1")
+    receive("2", study="1.2")
+    read(store, "1.2", head=1)
+    with store.begin() as work:
+        work.session.get_one(StudyRow, "1.2").source_kind = "prior"
+    assert list(page(store)) == ["1.1"]
+    assert list(page(store, show="all")) == ["1.2", "1.1"]
+    with store.read() as work:
+        assert Worklist(work).arrived_since(NOW - timedelta(minutes=1)) == 1
 
 
 def test_what_came_since_is_counted(store: Store, receive: Any) -> None:
