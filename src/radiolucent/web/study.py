@@ -33,6 +33,7 @@ from radiolucent.web.seeing import HELD, Shown, drawable, held_back, limited, op
 from radiolucent.web.sources import OpenStudy, Summary
 from radiolucent.web.viewed import viewings_of
 from radiolucent.web.viewing import viewer_json
+from radiolucent.web.worklist import Wanted, rows
 
 router = APIRouter()
 SHEET_POLICY: Final = (
@@ -99,7 +100,7 @@ def study_page(uid: str, here: Here, who: Someone) -> Response:
             by_hand=room.urgencies().get(uid),
             reasons=REASONS,
             levels=default_urgency().levels,
-            neighbours=_neighbours(here, uid),
+            neighbours=_neighbours(here, seen, work, uid),
             prior_frames=_prior_frames(opened),
             viewer=viewer_json(
                 opened, allowed, _prior_reading(opened, seen) if allowed else None, seen, who, decisions=decisions
@@ -165,8 +166,14 @@ def _prior_frames(opened: OpenStudy) -> list[Stack]:
     return _stacks(opened.prior) if opened.prior else []
 
 
-def _neighbours(here: Premises, uid: str) -> list[str]:
-    return [one.study_instance_uid for one in here.source.every() if one.study_instance_uid != uid][:1]
+def _neighbours(here: Premises, seen: Gate, work: Work, uid: str) -> tuple[str, str]:
+    """The studies before and after this one in the reader's worklist, each empty where there is none."""
+    listed, _ = rows(here, seen, work, Wanted(), now=here.clock())
+    uids = [row.line.study.study_instance_uid for row in listed]
+    if uid not in uids:
+        return "", next(iter(uids), "")
+    place = uids.index(uid)
+    return (uids[place - 1] if place else ""), (uids[place + 1] if place + 1 < len(uids) else "")
 
 
 @router.get("/studies/{uid}/picture.png")

@@ -42,6 +42,32 @@ document.addEventListener('change', (event) => {
   if (reason instanceof HTMLSelectElement) reason.required = outcome.value === 'reject';
 });
 
+/** What a key chooses is chosen, never sent: that takes Ctrl+Enter or the button. */
+document.addEventListener('viewer:key', (event) => {
+  const id = /** @type {CustomEvent} */ (event).detail;
+  if (id === 'study-next' || id === 'study-previous') {
+    const link = document.querySelector(`[data-${id}]`);
+    if (link instanceof HTMLAnchorElement) link.click();
+    event.preventDefault();
+    return;
+  }
+  const form = formOf(last) ?? document.querySelector('form[data-decision]');
+  const choice = form?.querySelector(`input[name=outcome][value="${id}"]`);
+  if (!(form instanceof HTMLFormElement) || !(choice instanceof HTMLInputElement)) return;
+  for (let at = form.parentElement; at; at = at.parentElement) if (at instanceof HTMLDetailsElement) at.open = true;
+  choice.checked = true;
+  choice.dispatchEvent(new Event('change', { bubbles: true }));
+  choice.focus();
+  event.preventDefault();
+});
+
+document.addEventListener('keydown', (event) => {
+  if (event.key !== 'Enter' || !event.ctrlKey) return;
+  const own = /** @type {HTMLElement} */ (event.target).closest?.('form[data-decision]');
+  const form = own ?? formOf(last);
+  if (form instanceof HTMLFormElement && form.querySelector('input[name=outcome]:checked')) form.requestSubmit();
+});
+
 document.addEventListener('submit', (event) => {
   const form = event.target;
   if (form instanceof HTMLFormElement && form.dataset.decision) {

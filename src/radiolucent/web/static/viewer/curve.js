@@ -20,10 +20,18 @@ export class Curve {
     this.peak = shape('rect', { class: 'viewer-curve-peak', x: 0, width: 32, height: 0 });
     this.here = shape('rect', { class: 'viewer-curve-here', x: 0, width: 32 });
     this.svg.append(this.area, this.peak, this.here);
-    this.svg.addEventListener('pointerdown', (event) => {
+    /** @param {Event} event */
+    const there = (event) => {
       const box = this.svg.getBoundingClientRect();
       const share = (/** @type {PointerEvent} */ (event).clientY - box.top) / box.height;
       go(Math.min(frames - 1, Math.max(0, Math.floor(share * frames))));
+    };
+    this.svg.addEventListener('pointerdown', (event) => {
+      this.svg.setPointerCapture(/** @type {PointerEvent} */ (event).pointerId);
+      there(event);
+    });
+    this.svg.addEventListener('pointermove', (event) => {
+      if (/** @type {PointerEvent} */ (event).buttons & 1) there(event);
     });
     parent.append(this.svg);
     this.at(0);

@@ -31,6 +31,8 @@ export const SHORTCUTS = [
   { id: 'accept', key: 'KeyA', says: 'choose accept' },
   { id: 'modify', key: 'KeyM', says: 'choose modify' },
   { id: 'reject', key: 'KeyR', says: 'choose reject' },
+  { id: 'study-next', key: 'KeyJ', says: 'next study of the worklist' },
+  { id: 'study-previous', key: 'KeyK', says: 'previous study of the worklist' },
   { id: 'help', key: 'Shift+Slash', says: 'this list' },
 ];
 
@@ -55,9 +57,20 @@ export class Keys {
   /** @param {(id: string, down: boolean) => boolean} act true where the key was used */
   constructor(act) {
     this.settings = kept();
+    /** a shortcut that waits for its new key @type {{id: string, done: () => void}|null} */
+    this.waiting = null;
     /** @param {KeyboardEvent} event @param {boolean} down */
     const heard = (event, down) => {
       const target = /** @type {HTMLElement|null} */ (event.target);
+      if (down && this.waiting) {
+        event.preventDefault();
+        if (/^(Shift|Control|Alt|Meta)/.test(event.code)) return;
+        const { id, done } = this.waiting;
+        this.waiting = null;
+        if (event.code !== 'Escape') this.remap(id, nameOf(event));
+        done();
+        return;
+      }
       if (this.settings.off || event.ctrlKey || event.altKey || event.metaKey) return;
       if (target?.closest('input, select, textarea, button, a, summary, [contenteditable]') && target.getAttribute('type') !== 'range') {
         // letters and Shift+digit don't mean anything to a button; Space, Enter and arrows do
@@ -83,12 +96,29 @@ export class Keys {
     localStorage.setItem(STORE, JSON.stringify(this.settings));
   }
 
-  /** The list for people. @param {HTMLElement} into */
-  list(into) {
+  /** The list for people: a key is changed by its button, all are switched off by the box. @param {HTMLElement} into @param {HTMLElement} dialog */
+  list(into, dialog) {
+    if (!dialog.querySelector('[data-keys-on]')) {
+      const [label, box] = [document.createElement('label'), document.createElement('input')];
+      label.className = 'check';
+      box.type = 'checkbox';
+      box.dataset.keysOn = '';
+      box.checked = !this.settings.off;
+      box.addEventListener('change', () => this.switch(!box.checked));
+      label.append(box, ' Keys are on');
+      into.before(label);
+    }
     into.replaceChildren(
       ...SHORTCUTS.flatMap((one) => {
-        const [key, says] = [document.createElement('dt'), document.createElement('dd')];
-        key.textContent = (this.settings.own[one.id] ?? one.key).replace(/Key|Digit/, '').replace('Slash', '/').replace('Equal', '=');
+        const [key, says, button] = [document.createElement('dt'), document.createElement('dd'), document.createElement('button')];
+        button.type = 'button';
+        button.textContent = (this.settings.own[one.id] ?? one.key).replace(/Key|Digit/, '').replace('Slash', '/').replace('Equal', '=');
+        button.setAttribute('aria-label', `${button.textContent}: ${one.says}; change the key`);
+        button.addEventListener('click', () => {
+          button.textContent = 'press a key';
+          this.waiting = { id: one.id, done: () => this.list(into, dialog) };
+        });
+        key.append(button);
         says.textContent = one.says;
         return [key, says];
       }),

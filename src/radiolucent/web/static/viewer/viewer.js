@@ -95,7 +95,7 @@ class Viewer {
     const pane = this.panes[0];
     if (!finding) return;
     if (pane.map?.finding === finding) {
-      pane.map = null;
+      pane.map = pane.lines.shift() ?? null; // a legend stands with every overlay, and it is the map's
       this.#tell('overlay-hidden', id);
     } else if (pane.lines.some((one) => one.finding === finding)) {
       pane.lines = pane.lines.filter((one) => one.finding !== finding);
@@ -454,7 +454,7 @@ class Viewer {
     const dialog = document.querySelector('dialog[data-viewer-help]');
     if (!(dialog instanceof HTMLDialogElement)) return;
     const list = dialog.querySelector('dl');
-    if (list instanceof HTMLElement) this.keys.list(list);
+    if (list instanceof HTMLElement) this.keys.list(list, dialog);
     if (dialog.open) dialog.close();
     else dialog.show();
   }
