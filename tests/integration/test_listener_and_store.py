@@ -20,6 +20,7 @@ from radiolucent.pipeline.receiving import StoreReceiver
 from radiolucent.store.archive import Archive
 from radiolucent.store.studies import Studies
 from radiolucent.store.unit_of_work import Store, open_store
+from tests.integration.postgres import Postgres, PostgresMissing, postgres
 from tests.integration.raw_peer import RawPeer, data_value, encoded, store_command
 from tests.integration.senders import OURS
 from tests.unit.ingest.receivers import small_object
@@ -34,9 +35,22 @@ def _listening(store: Store, archive: Archive) -> Iterator[Listener]:
     assert [path for path in archive.incoming.rglob("*") if path.is_file()] == []
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = open_store("", tmp_path / "data")
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Postgres]:
+    try:
+        with postgres() as running:
+            yield running
+    except PostgresMissing:
+        pytest.skip("needs PostgreSQL: run scripts/install-peers")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    url = ""
+    if request.param == "postgresql":
+        there: Postgres = request.getfixturevalue("cluster")
+        url = there.database(f"n{abs(hash(tmp_path)):x}")
+    opened = open_store(url, tmp_path / "data")
     yield opened
     opened.close()
 
