@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from radiolucent.engines.bundle import Bundle
 from radiolucent.engines.manifest import Manifest
+from radiolucent.engines.pooling import recompute
 from radiolucent.engines.volumes import to_slices, to_volume
 from radiolucent.errors import EngineError, IncompleteEvidence, InvalidBundle, MissingExtra
 from radiolucent.findings.taxonomy import finding_type
@@ -248,7 +249,8 @@ def verify(bundle: Bundle) -> Verification:
     output = OnnxEngine(bundle).run(noise)
     difference = 0.0
     if bundle.manifest.head.pooling != "gradient":
-        difference = float(np.abs(_pooled(output.evidence, bundle.manifest) - output.logits).max())
+        biases = [finding.bias for finding in bundle.manifest.findings]
+        difference = float(np.abs(recompute(output.evidence, bundle.manifest.head, biases) - output.logits).max())
     if difference > bundle.manifest.head.tolerance:
         raise IncompleteEvidence(f"{bundle.label}: the maps miss the logits by {difference:.2g}; don't use this engine")
     twin_difference = _twin_difference(bundle, noise, output)
@@ -271,16 +273,6 @@ def _twin_difference(bundle: Bundle, batch: Batch, output: EngineOutput) -> floa
         return None
     differences = (np.abs(twin.logits - output.logits).max(), np.abs(twin.evidence - output.evidence).max())
     return float(max(differences))
-
-
-def _pooled(evidence: NDArray[np.float32], manifest: Manifest) -> NDArray[np.float64]:
-    # explain.completeness does the same on every reading; it stands above this package
-    cells = evidence.astype(np.float64).reshape(*evidence.shape[:2], -1)
-    biases = np.array([finding.bias for finding in manifest.findings])
-    if manifest.head.sharpness is None:
-        return np.asarray(cells.mean(axis=2) + biases)
-    scaled = manifest.head.sharpness * cells
-    return np.asarray((np.logaddexp.reduce(scaled, axis=2) - np.log(cells.shape[2])) / manifest.head.sharpness + biases)
 
 
 def _graph_input(session: Any, manifest: Manifest) -> str:

@@ -3,7 +3,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from scipy.special import logsumexp
 
 from radiolucent.engines.manifest import (
     FindingEntry,
@@ -12,7 +11,8 @@ from radiolucent.engines.manifest import (
     Manifest,
     ScopeSpec,
 )
-from radiolucent.explain.completeness import check, recompute
+from radiolucent.engines.pooling import recompute
+from radiolucent.explain.completeness import check
 
 MEAN = HeadSpec(pooling="mean", grid=(3, 4))
 LSE = HeadSpec(pooling="log-sum-exp", sharpness=5.0, grid=(3, 4))
@@ -37,26 +37,6 @@ def manifest(head: HeadSpec, biases: list[float]) -> Manifest:
     )
 
 
-@given(maps)
-def test_mean_pooling_is_the_mean_of_the_cells_plus_the_bias(evidence: np.ndarray) -> None:
-    expected = np.add(evidence.astype(np.float64).mean(axis=(2, 3)), [0.0, 1.0, -2.0])
-    np.testing.assert_allclose(recompute(evidence, MEAN, [0.0, 1.0, -2.0]), expected, atol=1e-9)
-
-
-@given(maps)
-def test_log_sum_exp_pooling_agrees_with_scipy(evidence: np.ndarray) -> None:
-    cells = evidence.astype(np.float64).reshape(2, 3, -1)
-    expected = (logsumexp(5.0 * cells, axis=2) - np.log(12)) / 5.0 + 0.25
-    np.testing.assert_allclose(recompute(evidence, LSE, [0.25] * 3), expected, atol=1e-9)
-
-
-@given(maps)
-def test_log_sum_exp_lies_between_the_mean_and_the_largest_cell(evidence: np.ndarray) -> None:
-    pooled = recompute(evidence, LSE, [0.0] * 3)
-    assert (pooled >= evidence.astype(np.float64).mean(axis=(2, 3)) - 1e-6).all()
-    assert (pooled <= evidence.max(axis=(2, 3)) + 1e-6).all()
-
-
 @pytest.mark.parametrize("head", [MEAN, LSE])
 @given(evidence=maps)
 def test_logits_made_from_the_map_pass_and_shifted_ones_do_not(head: HeadSpec, evidence: np.ndarray) -> None:
@@ -77,21 +57,6 @@ def test_a_map_with_a_value_that_is_not_finite_never_passes() -> None:
     found = check(np.zeros((1, 1), dtype=np.float32), evidence, manifest(MEAN, [0.0]))
     assert found.largest_difference == float("inf")
     assert not found.holds
-
-
-def test_very_large_evidence_does_not_overflow() -> None:
-    evidence = np.full((1, 1, 3, 4), 1e4, dtype=np.float32)
-    np.testing.assert_allclose(recompute(evidence, LSE, [0.0]), [[1e4]])
-
-
-def test_evidence_of_another_shape_is_refused() -> None:
-    with pytest.raises(ValueError, match="must be"):
-        recompute(np.zeros((3, 3, 4), dtype=np.float32), MEAN, [0.0])
-
-
-def test_a_missing_bias_is_refused() -> None:
-    with pytest.raises(ValueError, match="as many biases"):
-        recompute(np.zeros((1, 2, 3, 4), dtype=np.float32), MEAN, [0.0])
 
 
 def test_outputs_of_different_batches_are_refused() -> None:

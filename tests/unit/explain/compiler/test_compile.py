@@ -17,13 +17,14 @@ pytest.importorskip("onnxscript")
 
 from radiolucent.engines.bundle import load_bundle  # noqa: E402 - these need torch, which may be absent
 from radiolucent.engines.manifest import InputSpec, ScopeSpec  # noqa: E402
+from radiolucent.engines.pooling import recompute  # noqa: E402
 from radiolucent.engines.runtime import load_engine  # noqa: E402
 from radiolucent.errors import IncompleteEvidence, InvalidBundle, OutputExists  # noqa: E402
 from radiolucent.explain.compiler import Compiled, Plan, compile_engine  # noqa: E402
 from radiolucent.explain.compiler.compile import find_head  # noqa: E402
 from radiolucent.explain.compiler.graph import split, trace  # noqa: E402
 from radiolucent.explain.compiler.heads import understand  # noqa: E402
-from radiolucent.explain.completeness import check, recompute  # noqa: E402
+from radiolucent.explain.completeness import check  # noqa: E402
 from radiolucent.results.report_view import completeness_words  # noqa: E402
 
 Build = Callable[[str], Any]
