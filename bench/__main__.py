@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from bench import peers, sections
-from bench.sections import END, START, Section
+from bench.sections import Section
 from bench.timing import pin_to_one_core
 
 PACKAGES = ("radiolucent", "numpy", "onnxruntime", "torch", "captum", "grad-cam", "torchcam", "shap", "lime")
+_MARKED = re.compile(r"<!-- (bench-[a-z]+) -->.*?<!-- /\1 -->\n?", flags=re.DOTALL)
 
 
 def main() -> int:
@@ -62,10 +63,9 @@ def main() -> int:
 
 
 def other_sections(page: Path) -> str:
-    """What ``make bench-explain`` wrote into the page: it stays when the rest is written anew."""
+    """What ``make bench-explain`` and others wrote between their marks: it stays when the rest is written anew."""
     text = page.read_text(encoding="utf-8") if page.exists() else ""
-    found = re.search(f"{re.escape(START)}.*?{re.escape(END)}\n?", text, flags=re.DOTALL)
-    return f"\n{found.group()}" if found else ""
+    return "".join(f"\n{found.group()}" for found in _MARKED.finditer(text))
 
 
 def _arguments() -> argparse.Namespace:

@@ -90,6 +90,7 @@ def _gate(arguments: argparse.Namespace) -> list[Section]:
 
 
 PARTS: dict[str, Callable[[argparse.Namespace], list[Section]]] = {
+    "cuda": lambda _: [cuda.on_a_gpu()],
     "18-classes": _eighteen,
     "one-image": _one_image,
     "batch": _batch,
@@ -97,7 +98,6 @@ PARTS: dict[str, Callable[[argparse.Namespace], list[Section]]] = {
     "threads": _threads,
     "pointing": _pointing,
     "gate": _gate,
-    "cuda": lambda _: [cuda.on_a_gpu()],
 }
 
 

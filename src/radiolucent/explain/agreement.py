@@ -24,7 +24,7 @@ class PairAgreement:
     Parameters
     ----------
     first, second : names of the methods.
-    rank_correlation : Spearman's, over cells, in [-1, 1]; NaN where one map is flat.
+    rank_correlation : Spearman's, of what speaks for the finding, in [-1, 1]; NaN where a map is flat or has no such.
     overlap : intersection over union of the strongest tenth of the cells, in [0, 1].
     """
 
@@ -65,14 +65,18 @@ def common(values: Map, grid: Shape = GRID) -> Map:
 
 
 def rank_correlation(first: NDArray[np.floating], second: NDArray[np.floating]) -> float:
-    """Spearman's correlation of two maps of one shape; NaN where one of them is flat.
+    """Spearman's correlation of what speaks for the finding in two maps of one shape; NaN where one of them is flat.
 
-    >>> rank_correlation(np.array([[1.0, 2.0]]), np.array([[5.0, 9.0]]))
+    Values below 0 count as 0: most cells speak against a finding, more or less, and methods differ there by design
+    (HiRes-CAM lets what is far below fade away), so that their order would drown that of the few that matter.
+
+    >>> rank_correlation(np.array([[-5.0, 1.0, 2.0]]), np.array([[-1.0, 5.0, 9.0]]))
     1.0
     """
-    if np.ptp(first) == 0 or np.ptp(second) == 0:
+    one, two = np.maximum(first, 0), np.maximum(second, 0)
+    if np.ptp(one) == 0 or np.ptp(two) == 0:
         return float("nan")
-    return round(float(stats.spearmanr(first, second, axis=None).statistic), 12)
+    return round(float(stats.spearmanr(one, two, axis=None).statistic), 12)
 
 
 def top_overlap(first: NDArray[np.floating], second: NDArray[np.floating], *, share: float = TOP) -> float:

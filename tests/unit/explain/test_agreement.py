@@ -25,9 +25,17 @@ def test_a_map_agrees_with_itself_and_not_with_its_reverse() -> None:
     assert (same.first, same.second) == ("rise", "shap")
     assert same.rank_correlation == pytest.approx(1)
     assert same.overlap == 1
-    (other,) = agreement_of([made("rise", RAMP), made("shap", -RAMP)])
+    (other,) = agreement_of([made("rise", RAMP), made("shap", RAMP.max() - RAMP)])
     assert other.rank_correlation == pytest.approx(-1)
     assert other.overlap == 0
+
+
+def test_what_speaks_against_the_finding_plays_no_part() -> None:
+    faded = np.where(RAMP > 100, RAMP - 100, (100 - RAMP) * np.float32(-1e-3)).astype(np.float32)
+    fallen = np.where(RAMP > 100, RAMP - 100, RAMP - 200).astype(np.float32)
+    assert rank_correlation(faded, fallen) == 1
+    assert rank_correlation(faded, np.where(RAMP > 100, RAMP - 100, -RAMP)) == 1
+    assert math.isnan(rank_correlation(RAMP, -RAMP))
 
 
 def test_the_overlap_is_that_of_the_strongest_tenth() -> None:
