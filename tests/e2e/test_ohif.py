@@ -86,7 +86,7 @@ def show(page: Any, name: str) -> None:
     page.wait_for_timeout(5_000)
 
 
-@pytest.mark.parametrize("modality", ["cr"])
+@pytest.mark.parametrize("modality", ["cr", "ct", "mr"])
 def test_map_areas_and_capture_are_shown_on_the_original(modality: str, tmp_path: Path) -> None:
     with opened(modality, tmp_path) as (page, errors):
         listed = " ".join(one.inner_text() for one in page.query_selector_all(THUMBNAILS))
