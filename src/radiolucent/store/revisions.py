@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy import select
 
@@ -14,6 +15,8 @@ from radiolucent.store.records import InstanceRecord, ReadingRecord, RevisionRec
 from radiolucent.store.states import READ_STATES, REVISION_STATES, names
 from radiolucent.store.study_tables import InstanceRow, ReadingRow, RevisionInputRow, RevisionRow, StudyRow
 from radiolucent.store.unit_of_work import Work
+
+_URGENT: Final = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +93,7 @@ class Revisions:
             number=number,
             workflow_id=f"read/{study_instance_uid}/{number}/{digest[:16]}",
             inputs_digest=digest,
-            priority=study.priority,
+            priority=self._priority(study),
             prior_study_instance_uid=prior_study_instance_uid,
             made_at=made_at,
         )
@@ -102,6 +105,12 @@ class Revisions:
         study.latest_revision, study.state, study.reason = number, "queued", ""
         self._session.flush()
         return record(RevisionRecord, row)
+
+    def _priority(self, study: StudyRow) -> str:
+        """As ordered; what more came of a study with an urgent finding (level 1 or 2) is read first."""
+        before = Readings(Work(session=self._session)).before(study.study_instance_uid, study.latest_revision + 1)
+        urgent = before is not None and before.urgency is not None and before.urgency <= _URGENT
+        return "stat" if urgent else study.priority
 
     def inputs(self, study_instance_uid: str, number: int) -> tuple[InstanceRecord, ...]:
         """The objects that a revision reads."""

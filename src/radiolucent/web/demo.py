@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from radiolucent.audit.events import AccountChanged, PhaseChanged, TrainingGranted
 from radiolucent.engines.runtime import Engine
+from radiolucent.pipeline.alerting import AlertRules, raise_alerts
 from radiolucent.pipeline.output import write_readings
 from radiolucent.pipeline.read_path import read_path
 from radiolucent.pipeline.read_study import engine_ref
@@ -83,6 +84,9 @@ def _furnish(store: Store, premises: Premises, now: datetime) -> None:
             if engine.name not in site.phases():
                 site.set_phase(engine.name, "routine", now=now)
                 trail.append(PhaseChanged(at=now, engine=engine.name, before="shadow", after="routine", reason="demo"))
+        for one in premises.source.every():
+            if one.reading is not None:
+                raise_alerts(work, one.reading, one.revision, AlertRules(), at=now)
 
 
 def listen(port: int = 0, *, host: str = "127.0.0.1") -> socket.socket:

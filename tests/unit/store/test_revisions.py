@@ -48,6 +48,17 @@ def test_the_same_inputs_make_no_second_revision_unless_asked_for(store: Store, 
     assert second.workflow_id != first.workflow_id
 
 
+def test_what_more_comes_of_a_study_with_an_urgent_finding_is_read_first(store: Store, receive: Any) -> None:
+    receive("1")
+    first = plan(store)
+    finish(store, 1)
+    receive("2")
+    second = plan(store)
+    assert first is not None
+    assert second is not None
+    assert (first.priority, second.priority) == ("live", "stat")
+
+
 @pytest.mark.parametrize("change", ["instance", "engine"])
 def test_another_image_or_engine_makes_a_new_revision(store: Store, receive: Any, change: str) -> None:
     receive("1")

@@ -6,10 +6,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from radiolucent.audit.alert_events import AlertAcknowledged
 from radiolucent.rollout.policy import ROLES, decide
 from radiolucent.store.alerts import Alerts, NewAlert, Notices
+from radiolucent.web.demo import _furnish
 from tests.unit.web.conftest import NOW
 
 READERS = ("radiologist", "lead", "admin")
@@ -40,8 +42,20 @@ def raise_one(room: Any, study: str, key: str = "k1", *, level: int = 1, engine:
 @pytest.fixture
 def alerted(room: Any, study: str) -> Any:
     room.phase("routine")
+    with room.store.begin() as work:  # the demo's own
+        work.session.execute(text("delete from alerts"))
     raise_one(room, study)
     return room
+
+
+def test_the_demo_alerts_its_urgent_finding_and_restarting_it_alerts_nobody_again(room: Any) -> None:
+    with room.store.read() as work:
+        (one,) = Alerts(work).list()
+    assert (one.finding, one.state) == ("glioma", "open")
+    assert one.study_instance_uid in {shown.study_instance_uid for shown in room.premises.source.every()}
+    _furnish(room.store, room.premises, room.clock())
+    with room.store.read() as work:
+        assert Alerts(work).list() == (one,)
 
 
 @pytest.mark.parametrize("role", ROLES)
