@@ -14,10 +14,19 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from typer.testing import CliRunner
 
-from radiolucent.audit.events import LoggedIn, StudyViewed
+from radiolucent.audit.events import KINDS, LoggedIn, StudyViewed
 from radiolucent.cli.main import app
 from radiolucent.errors import AuditError
-from radiolucent.store.audit import ANCHORS, AuditTrail, Filter, nightly_anchor, read_anchors, write_anchor
+from radiolucent.store.audit import (
+    ANCHORS,
+    SHOWN,
+    SHOWN_KINDS,
+    AuditTrail,
+    Filter,
+    nightly_anchor,
+    read_anchors,
+    write_anchor,
+)
 from radiolucent.store.unit_of_work import Store, open_store
 
 AT = datetime(2026, 1, 2, tzinfo=UTC)
@@ -84,7 +93,16 @@ def test_what_was_shown_of_a_study_is_one_query(store: Store) -> None:
     seen = StudyViewed(at=AT, actor="r", study_instance_uid="1.2.3", shown="text", digest="ab" * 32)
     with store.begin() as work:
         AuditTrail(work).append(seen)
-        assert [found.event for found in AuditTrail(work).find(Filter(study_instance_uid="1.2.3"))] == [seen]
+        AuditTrail(work).append(LoggedIn(at=AT, actor="r", study_instance_uid="1.2.3"))
+        shown = Filter(study_instance_uid="1.2.3", kind=SHOWN, since=AT, until=AT + timedelta(days=1))
+        [found] = AuditTrail(work).find(shown)
+        assert found.event == seen
+        assert AuditTrail(work).entry(found.number) == found
+        assert AuditTrail(work).entry(99) is None
+
+
+def test_the_kinds_that_tell_what_was_shown_are_kinds() -> None:
+    assert set(SHOWN_KINDS) <= set(KINDS)
 
 
 @pytest.mark.parametrize("statement", ["UPDATE audit SET actor = 'x'", "DELETE FROM audit WHERE number = 2"])

@@ -19,13 +19,27 @@ from radiolucent.store.unit_of_work import Store, Work
 
 ANCHORS = "anchors"
 """Folder of anchors below the store's."""
+SHOWN = "shown"
+SHOWN_KINDS = (
+    "study.viewed",
+    "heatmap.sent",
+    "overlay.toggled",
+    "explanation.sent",
+    "ai.revealed",
+    "alerts.viewed",
+    "result.withheld",
+)
+"""With study and time these answer what was shown to whom: the page, its maps, what was switched on, what was kept."""
 _HEAD = 1
 _BATCH = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
 class Filter:
-    """Which entries are wanted; an empty field takes all. `kind` may be the beginning of one (``login``)."""
+    """Which entries are wanted; an empty field takes all.
+
+    `kind` may be the beginning of one (``login``), or ``shown``: all that tells what was shown to whom.
+    """
 
     since: datetime | None = None
     until: datetime | None = None
@@ -82,6 +96,11 @@ class AuditTrail:
     def count(self, wanted: Filter) -> int:
         """How many events there are."""
         return self._session.scalar(_where(select(func.count(AuditRow.number)), wanted)) or 0
+
+    def entry(self, number: int) -> Written | None:
+        """One event by its number, or None."""
+        row = self._session.get(AuditRow, number)
+        return Written(number=row.number, digest=row.digest, event=from_body(row.kind, row.body)) if row else None
 
     def head(self) -> Anchor:
         """Where the chain stands now."""
@@ -163,7 +182,9 @@ def _where(query: Select[Any], wanted: Filter) -> Select[Any]:
         query = query.where(AuditRow.at < wanted.until)
     if wanted.actor:
         query = query.where(AuditRow.actor == wanted.actor)
-    if wanted.kind:
+    if wanted.kind == SHOWN:
+        query = query.where(AuditRow.kind.in_(SHOWN_KINDS))
+    elif wanted.kind:
         query = query.where(AuditRow.kind.startswith(wanted.kind, autoescape=True))
     if wanted.study_instance_uid:
         query = query.where(AuditRow.study_instance_uid == wanted.study_instance_uid)

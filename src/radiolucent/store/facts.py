@@ -141,6 +141,10 @@ class Facts:
             found |= self._some(readings[start : start + 200])
         return found
 
+    def engines(self) -> list[str]:
+        """Every engine (``name@version``) that read something here."""
+        return sorted(self._session.scalars(select(EngineFactRow.engine).distinct()))
+
     def scores(self, engine: str, finding: str, *, limit: int = 500) -> list[FindingFact]:
         """One finding of one engine (``name@version``) in the latest readings that stand, the newest first."""
         of_reading = and_(

@@ -63,6 +63,16 @@ class Session:
     csrf: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Token:
+    """One API token, without its secret: `number` is the beginning of its digest."""
+
+    number: str
+    label: str
+    role: str
+    expires_at: datetime
+
+
 class People:
     """Accounts, sessions and tokens, as one transaction sees them."""
 
@@ -243,6 +253,25 @@ class People:
         if account is None or not account.active:
             return None
         return Session(account=_account(account), role=row.role, csrf="")
+
+    def tokens(self, name: str, *, now: datetime) -> list[Token]:
+        """An account's tokens that still open something, the newest first."""
+        wanted = select(TokenRow).where(
+            TokenRow.account == name, TokenRow.revoked_at.is_(None), TokenRow.expires_at > now
+        )
+        return [
+            Token(number=row.digest[:16], label=row.label, role=row.role, expires_at=row.expires_at)
+            for row in self._session.scalars(wanted.order_by(TokenRow.created_at.desc()))
+        ]
+
+    def revoke_token(self, name: str, number: str, *, now: datetime) -> bool:
+        """Revoke one token of an account by its number; False where it has no such token."""
+        wanted = select(TokenRow).where(TokenRow.account == name, TokenRow.revoked_at.is_(None))
+        for row in self._session.scalars(wanted):
+            if row.digest[:16] == number:
+                row.revoked_at = now
+                return True
+        return False
 
     def revoke_tokens(self, name: str, *, now: datetime) -> int:
         """Revoke all tokens of an account; how many there were."""

@@ -12,7 +12,19 @@ from radiolucent.store.audit import AuditTrail
 from radiolucent.store.one_time_codes import address, matching_step, new_secret
 from radiolucent.store.people import People
 from radiolucent.store.site import Site
-from radiolucent.web.access import COOKIE, Checked, Here, Premises, Refused, Someone, address_of, require
+from radiolucent.store.unit_of_work import Work
+from radiolucent.web.access import (
+    COOKIE,
+    LADDER,
+    Checked,
+    Here,
+    Premises,
+    Refused,
+    Someone,
+    Visitor,
+    address_of,
+    require,
+)
 from radiolucent.web.pages import page
 from radiolucent.web.sessions import give_session, own_path
 
@@ -109,7 +121,7 @@ def account(here: Here, who: Someone) -> Response:
     """One's own account: password, codes, tokens."""
     require(here, who, "account")
     with here.store.read() as work:
-        return page("account.html.j2", here, who, work, secret="", address="", token="")
+        return _account_page(here, who, work)
 
 
 @router.post("/account/password")
@@ -133,7 +145,7 @@ def start_codes(here: Here, who: Checked) -> Response:
     secret = new_secret()
     with here.store.read() as work:
         link = address(secret, account=who.name, site=Site(work).setting("site_name"))
-        return page("account.html.j2", here, who, work, secret=secret, address=link, token="")
+        return _account_page(here, who, work, secret=secret, address=link)
 
 
 @router.post("/account/codes/confirm")
@@ -156,12 +168,52 @@ def make_token(
 ) -> Response:
     """Make an API token; its secret is shown this once."""
     require(here, who, "account")
+    if role not in token_roles(who.role):
+        raise Refused(422, "role", "A token can't do what its account may not.")
     with here.store.begin() as work:
         token = People(work).make_token(who.name, label=label, role=role, now=here.clock())
         AuditTrail(work).append(
             who.signs(AccountChanged, at=here.clock(), account=who.name, change=f"token of role {role}")
         )
-        return page("account.html.j2", here, who, work, secret="", address="", token=token)
+        return _account_page(here, who, work, token=token)
+
+
+@router.post("/account/tokens/{number}/revoke")
+def revoke_token(number: str, here: Here, who: Checked) -> Response:
+    """Revoke one of one's own tokens, at once."""
+    require(here, who, "account")
+    with here.store.begin() as work:
+        if not People(work).revoke_token(who.name, number, now=here.clock()):
+            raise Refused(404, "not_found", "You have no such token.")
+        AuditTrail(work).append(
+            who.signs(AccountChanged, at=here.clock(), account=who.name, change=f"token {number} revoked")
+        )
+    return RedirectResponse("/account", 303)
+
+
+def token_roles(role: str) -> tuple[str, ...]:
+    """The roles that a token of such an account may have, the least first.
+
+    >>> token_roles("radiologist"), token_roles("auditor")
+    (('viewer', 'resident', 'radiologist'), ('auditor',))
+    """
+    return LADDER[: LADDER.index(role) + 1] if role in LADDER else (role,)
+
+
+def _account_page(
+    here: Premises, who: Visitor, work: Work, *, secret: str = "", address: str = "", token: str = ""
+) -> Response:
+    return page(
+        "account.html.j2",
+        here,
+        who,
+        work,
+        secret=secret,
+        address=address,
+        token=token,
+        tokens=People(work).tokens(who.name, now=here.clock()),
+        token_roles=token_roles(who.role),
+    )
 
 
 def _ways_in(here: Premises) -> dict[str, Any]:

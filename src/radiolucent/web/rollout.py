@@ -54,19 +54,13 @@ def engine_state(here: Premises, work: Work, engine: str) -> EngineState:
 
 def experience(here: Premises, work: Work, state: PhaseState) -> Experience:
     """What happened with an engine since it entered its phase, counted from studies and decisions."""
-    now, failures, readings = here.clock(), 0, 0
-    for summary in here.source.every():
-        reading = summary.reading
-        if reading is None or summary.received_at < state.since:
-            continue
-        read = any(series.engine.name == state.engine for series in reading.series)
-        refusals = [refusal for series in reading.unread for refusal in series.refusals]
-        failed = any(r.code == "engine-failed" and r.engine.startswith(f"{state.engine}@") for r in refusals)
-        failed = failed or any(
-            problem.code == "engine-failed" and f"{state.engine}@" in problem.reason for problem in reading.problems
-        )
-        readings += read or failed
-        failures += failed
+    now = here.clock()
+    ended = [
+        failed
+        for one in here.source.activity(work, state.since)
+        for label, failed in one.engines.items()
+        if label.partition("@")[0] == state.engine
+    ]
     made = [d for d in Room(work).decisions_since(state.since) if d.engine.startswith(f"{state.engine}@")]
     readers = [
         account
@@ -77,8 +71,8 @@ def experience(here: Premises, work: Work, state: PhaseState) -> Experience:
     trained = sum(Site(work).progress(account.name, BASE).passed_at is not None for account in readers)
     return Experience(
         days_in_phase=(now - state.since).total_seconds() / 86400,
-        readings=readings,
-        failures=failures,
+        readings=len(ended),
+        failures=sum(ended),
         decisions=len(made),
         accepted=sum(one.outcome == "accept" for one in made),
         wrong_place=sum(one.reason == "wrong-place" for one in made),

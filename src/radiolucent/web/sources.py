@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from radiolucent.errors import NoSuchStudy, SenderError
-from radiolucent.findings.reading import Reading
+from radiolucent.findings.reading import EngineRef, Reading
 from radiolucent.imaging.header import text
-from radiolucent.imaging.loading import load
-from radiolucent.imaging.study import Problem, Stack, Study
+from radiolucent.imaging.study import Study
 from radiolucent.results.reading_json import readings_from_json, unpack_evidence
 from radiolucent.store.activity import Activity, GateCount, StudyDone, gate_counts
 from radiolucent.store.facts import Facts, FindingFact, facts_of, reason_of
@@ -26,10 +25,12 @@ from radiolucent.store.room import Room
 from radiolucent.store.studies import Filters, Studies
 from radiolucent.store.unit_of_work import Store, Work
 from radiolucent.store.worklist import Line, Query, Worklist
+from radiolucent.web.image_files import loaded, of_files
 from radiolucent.web.listing import done_of, listed, word_of
 
 _KEPT = 8
 _CAUGHT_UP = 50
+LOST = "its result can't be read from disk"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +102,9 @@ class Source(Protocol):
 
     def modalities(self, work: Work) -> list[str]:
         """Every modality there is."""
+
+    def engines(self) -> list[EngineRef]:
+        """Every engine that has read something; without digest where no reading is looked at."""
 
     def activity(self, work: Work, since: datetime) -> list[StudyDone]:
         """Every study that came since then, with its times and its end."""
@@ -184,6 +188,9 @@ class FolderSource:
     def modalities(self, work: Work) -> list[str]:
         return sorted({word for one in self.every() for word in one.modality.split(", ") if word})
 
+    def engines(self) -> list[EngineRef]:
+        return [series.engine for one in self.every() if one.reading for series in one.reading.series]
+
     def activity(self, work: Work, since: datetime) -> list[StudyDone]:
         return [done_of(one) for one in self.every() if one.received_at >= since]
 
@@ -225,7 +232,7 @@ class FolderSource:
         return OpenStudy(summary=summary, study=found[0] if found else None, prior=prior)
 
     def _load(self, images: Path) -> Sequence[Study]:
-        return self._studies.get(images, lambda: _loaded(images))
+        return self._studies.get(images, lambda: loaded(images))
 
 
 class StoreSource:
@@ -255,7 +262,7 @@ class StoreSource:
             except NoSuchStudy:
                 return None
         paths = [self._store.folder / one.path for one in instances if one.state != "conflict" and not one.removed_at]
-        study = self._studies.get((study_instance_uid, len(paths)), lambda: _of_files(paths, study_instance_uid))
+        study = self._studies.get((study_instance_uid, len(paths)), lambda: of_files(paths, study_instance_uid))
         uid = summary.reading.prior_study_instance_uid if summary.reading else ""
         prior = self.open(uid) if uid and uid != study_instance_uid else None
         return OpenStudy(summary=summary, study=study, prior=prior)
@@ -277,6 +284,11 @@ class StoreSource:
     def modalities(self, work: Work) -> list[str]:
         return Worklist(work).modalities()
 
+    def engines(self) -> list[EngineRef]:
+        with self._store.read() as work:
+            labels = [label.partition("@") for label in Facts(work).engines()]
+        return [EngineRef(name=name, version=version, digest="") for name, _, version in labels]
+
     def activity(self, work: Work, since: datetime) -> list[StudyDone]:
         return Activity(work).studies(since)
 
@@ -295,7 +307,10 @@ class StoreSource:
 
     def _reading(self, found: ReadingRecord) -> Reading | None:
         path = self._store.folder / found.folder / "reading.json"
-        return self._readings.get(found.digest, lambda: _one_of(path, found.study_instance_uid))
+        try:
+            return self._readings.get(found.digest, lambda: _one_of(path, found.study_instance_uid))
+        except (OSError, SenderError):
+            return None  # the page says that there is a result which can't be opened
 
     def _study_of(self, series_instance_uid: str) -> str:
         with self._store.read() as work:
@@ -303,7 +318,8 @@ class StoreSource:
 
     def _summary(self, study: StudyRecord, found: ReadingRecord | None) -> Summary:
         """With the latest reading that stands: while a newer revision is read, the earlier one still counts."""
-        reading = self._reading(found) if found is not None and found.withdrawn_at is None else None
+        stands = found is not None and found.withdrawn_at is None
+        reading = self._reading(found) if found is not None and stands else None
         return Summary(
             study_instance_uid=study.study_instance_uid,
             patient_id=study.patient_id,
@@ -314,7 +330,7 @@ class StoreSource:
             accession_number=study.accession_number,
             received_at=study.first_received_at,
             state=_state(reading) if reading else word_of(study.state),
-            reason=study.reason or (reason_of(reading) if reading else study.state),
+            reason=study.reason or (reason_of(reading) if reading else LOST if stands else study.state),
             reading=reading,
             digest=found.digest if found else "",
             revision=found.revision if found else study.latest_revision or 1,
@@ -370,23 +386,3 @@ def _series_uids(reading: Reading | None) -> set[str]:
 
 def _one_of(path: Path, uid: str) -> Reading | None:
     return next((one for one in read_document(path)[0] if one.study_instance_uid == uid), None)
-
-
-def _loaded(path: Path) -> Sequence[Study]:
-    try:
-        return load(path).studies
-    except SenderError:
-        return ()  # the page says that there is no image to show
-
-
-def _of_files(paths: Sequence[Path], uid: str) -> Study | None:
-    stacks, problems, header = list[Stack](), list[Problem](), None
-    for folder in dict.fromkeys(path.parent for path in paths):
-        for study in _loaded(folder):
-            if study.study_instance_uid == uid:
-                stacks += study.stacks
-                problems += study.problems
-                header = header or study.header
-    if header is None:
-        return None
-    return Study(study_instance_uid=uid, stacks=tuple(stacks), problems=tuple(problems), header=header)

@@ -33,9 +33,8 @@ def content() -> dict[str, Any]:
 def engines_of(here: Premises) -> list[EngineRef]:
     """Every engine that is installed or has read something here."""
     found = {engine.name: engine for engine in here.engines}
-    for summary in here.source.every():
-        for series in summary.reading.series if summary.reading else ():
-            found.setdefault(series.engine.name, series.engine)
+    for engine in here.source.engines():
+        found.setdefault(engine.name, engine)
     return sorted(found.values(), key=lambda engine: engine.name)
 
 

@@ -194,6 +194,33 @@ def test_a_token_has_its_own_role_and_needs_no_cookie(room: Any) -> None:
     assert client.get("/api/v1/worklist", headers={"Authorization": "Bearer rl_x"}).status_code == 401
 
 
+@pytest.mark.parametrize(
+    ("account", "role", "status"),
+    [
+        ("viewer", "viewer", 200),
+        ("viewer", "admin", 422),
+        ("radiologist", "resident", 200),
+        ("auditor", "viewer", 422),
+        ("admin", "god", 422),
+    ],
+)
+def test_a_token_can_do_no_more_than_its_account(room: Any, account: str, role: str, status: int) -> None:
+    answer = room.browser(account).post("/account/tokens", {"label": "ris", "role": role})
+    assert answer.status_code == status
+
+
+def test_one_token_is_revoked_by_its_owner_alone(room: Any) -> None:
+    browser = room.browser("lead")
+    page = browser.post("/account/tokens", {"label": "ris", "role": "viewer"}).text
+    headers = {"Authorization": "Bearer rl_" + page.split("rl_", 1)[1].split("<", 1)[0]}
+    address = "/account/tokens/" + page.split("/account/tokens/", 1)[1].split('"', 1)[0]
+    client = room.browser().client
+    assert client.get("/api/v1/worklist", headers=headers).status_code == 200
+    assert room.browser("admin").post(address).status_code == 404
+    assert browser.post(address).status_code == 303
+    assert client.get("/api/v1/worklist", headers=headers).status_code == 401
+
+
 def test_a_body_that_is_too_large_is_not_read(room: Any) -> None:
     answer = room.browser().client.post("/login", content=b"x" * (1 << 20) + b"x")
     assert answer.status_code == 413
