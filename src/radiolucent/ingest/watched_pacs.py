@@ -152,5 +152,8 @@ class PacsWatcher:
             LOG.warning("study %s: %s", match.study_instance_uid, error)
             self.ledger.ended(match, str(error))
             return False
+        except Exception as error:
+            self.ledger.ended(match, f"{type(error).__name__}: see the log")
+            raise
         self.ledger.ended(match, f"{fetched.failed} images could not be fetched" if fetched.failed else "")
         return fetched.failed == 0

@@ -83,5 +83,8 @@ class FetchLedger:
         except QueryFailed as error:
             self.ended(match, str(error))
             raise
+        except Exception as error:
+            self.ended(match, f"{type(error).__name__}: see the log")
+            raise
         self.ended(match, f"{fetched.failed} images could not be fetched" if fetched.failed else "")
         return fetched

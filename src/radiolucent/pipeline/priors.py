@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -41,6 +42,7 @@ class PriorSearch:
     Parameters
     ----------
     read_again : makes another revision of a study; None leaves a study as it was read when its prior came late.
+    at_once : patients whose studies are asked for at the same time, so that one large prior doesn't hold up all.
     give_up_after : a PACS that doesn't answer is asked for so long; studies that came in before aren't asked for.
     """
 
@@ -50,6 +52,7 @@ class PriorSearch:
     terms: PriorTerms
     read_again: Callable[[str], object] | None = None
     give_up_after: timedelta = timedelta(hours=6)
+    at_once: int = 4
     clock: Callable[[], datetime] = _now
 
     def turn(self) -> int:
@@ -63,15 +66,26 @@ class PriorSearch:
         at = self.clock()
         with self.store.read() as work:
             due = Questions(work).due("priors", since=at - self.give_up_after, at=at)
-        brought, failures = 0, list[str]()
+        patients: dict[str, list[StudyRecord]] = {}
         for study in due:
-            came, failed = self._ask(study)
-            brought += came
-            failures += failed
+            patients.setdefault(study.patient_id, []).append(study)
+        with ThreadPoolExecutor(self.at_once, thread_name_prefix="priors") as pool:
+            answers = list(pool.map(self._ask_of_one_patient, patients.values()))
+        brought = sum(came for came, _ in answers)
+        failures = [failure for _, failed in answers for failure in failed]
         self._read_those_again()
         if failures:
             raise QueryFailed(failures[0])
         return brought
+
+    def _ask_of_one_patient(self, studies: Sequence[StudyRecord]) -> tuple[int, list[str]]:
+        """One after the other: what was fetched for the first is here for the second."""
+        brought, failures = 0, list[str]()
+        for study in studies:
+            came, failed = self._ask(study)
+            brought += came
+            failures += failed
+        return brought, failures
 
     def _ask(self, study: StudyRecord) -> tuple[int, list[str]]:
         found, brought, failures = dict[str, StudyMatch](), 0, list[str]()

@@ -123,6 +123,20 @@ def test_a_study_that_can_not_be_fetched_is_tried_again_and_the_reason_kept(tmp_
     assert ledger.ends == ["memory refuses"] * 2
 
 
+class Broken(MemoryPacs):
+    def fetch(self, *_: object, **__: object) -> None:  # type: ignore[override]
+        raise ZeroDivisionError("patient 7")
+
+
+def test_whatever_ends_a_fetch_ends_it_in_the_ledger_too(tmp_path: Path) -> None:
+    ledger = MemoryLedger()
+    watcher = _watcher(tmp_path, Broken(studies=[CT]), ledger)
+    watcher.sweep()
+    with pytest.raises(ZeroDivisionError):
+        watcher.sweep()
+    assert ledger.ends == ["ZeroDivisionError: see the log"]
+
+
 def test_a_pacs_that_is_away_is_told(tmp_path: Path) -> None:
     with pytest.raises(QueryFailed):
         _watcher(tmp_path, MemoryPacs(studies=[CT], away=True)).sweep()

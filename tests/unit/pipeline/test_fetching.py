@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from radiolucent.errors import QueryFailed
-from radiolucent.ingest.pacs import SeriesMatch, StudyMatch
+from radiolucent.ingest.pacs import Fetched, SeriesMatch, StudyMatch
 from radiolucent.ingest.receiving import Way
 from radiolucent.phantom.studies import PhantomStudy, make_study
 from radiolucent.pipeline.fetching import FetchLedger
@@ -74,6 +74,23 @@ def test_what_failed_waits_longer_each_time(
         clock.now = fetch.next_try_at
         assert ledger.may_fetch(match)
     assert waits == [30, 60, 120]
+
+
+class Broken(SmallPacs):
+    def fetch(self, *_: object, **__: object) -> Fetched:
+        raise ZeroDivisionError("patient 7")
+
+
+def test_whatever_ends_a_fetch_ends_it_in_the_ledger_too(
+    place: tuple[Store, StoreReceiver], study: PhantomStudy, tmp_path: Path
+) -> None:
+    store, receiver = place
+    ledger, match = ledger_of(store, Clock()), match_of(study)
+    with pytest.raises(ZeroDivisionError):
+        ledger.fetch(Broken(folder=tmp_path / "p"), match, receiver, way=Way.PRIOR)
+    with store.read() as work:
+        [fetch] = Fetches(work).of_study(match.study_instance_uid)
+    assert (fetch.state, fetch.reason) == ("failed", "ZeroDivisionError: see the log")
 
 
 def test_after_a_whole_fetch_nothing_more_is_waited_for(

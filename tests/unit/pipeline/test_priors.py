@@ -135,6 +135,19 @@ def test_what_a_prior_shows_alerts_nobody_and_is_owed_to_no_one(tmp_path: Path) 
     store.close()
 
 
+def test_two_studies_of_one_patient_fetch_their_prior_once(scene: Scene, tmp_path: Path) -> None:
+    other = make_study("head-ct", seed=43, prior_of=scene.now, slices=1, rows=64)
+    for dataset in other.datasets:
+        dataset.StudyInstanceUID, dataset.StudyDate = "2.25.77", scene.now.datasets[0].StudyDate
+        dataset.SeriesInstanceUID, dataset.SOPInstanceUID = "2.25.78", "2.25.79"
+        dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+    hand_over(other, scene.receiver, tmp_path / "in")
+    assert scene.search().turn() == 3
+    assert scene.pacs.fetched == [scene.prior_uid]
+    with scene.store.read() as work:
+        assert {one.state for uid in (scene.uid, "2.25.77") for one in Questions(work).of_study(uid)} == {"answered"}
+
+
 def test_a_prior_that_is_here_is_not_fetched(scene: Scene, tmp_path: Path) -> None:
     hand_over(scene.before, scene.receiver, tmp_path / "in")
     assert scene.search().turn() == 0
