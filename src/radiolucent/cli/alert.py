@@ -69,5 +69,27 @@ def acknowledge(
         raise typer.Exit(1)
 
 
+@app.command("resend")
+def resend(
+    key: Annotated[str, typer.Argument(help="Key of the alert, from `radiolucent alert list`.")],
+    settings: SettingsFile = None,
+    data_folder: DataFolder = None,
+) -> None:
+    """Send the messages of an alert that were given up once more. A running gateway does the rest."""
+    from radiolucent.audit.events import QueuedAgain
+    from radiolucent.store.alerts import Alerts, Notices
+    from radiolucent.store.audit import AuditTrail
+
+    with errors_to_exit(), opened_store(settings, data_folder) as store, store.begin() as work:
+        at, uid = datetime.now(UTC), Alerts(work).get(key).study_instance_uid
+        number = Notices(work).requeue(key, at=at)
+        if number:
+            told = QueuedAgain(
+                at=at, actor=getpass.getuser(), study_instance_uid=uid, what=f"alert {key}", number=number
+            )
+            AuditTrail(work).append(told)
+    out.print(f"{number} messages wait to be sent again")
+
+
 def _told(one: AlertRecord, notices: tuple[NoticeRecord, ...]) -> dict[str, Any]:
     return {**asdict(one), "messages": [asdict(sent) for sent in notices]}

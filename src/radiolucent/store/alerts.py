@@ -259,6 +259,14 @@ class Notices:
         row = self._session.get_one(NoticeRow, notice_id)
         row.state, row.reason, row.finished_at, row.next_try_at = "dead", reason, at, None
 
+    def requeue(self, key: str, *, at: datetime) -> int:
+        """Try the dead letters of an alert again, from now on. Returns how many."""
+        rows = list(self._session.scalars(select(NoticeRow).filter_by(alert_key=key, state="dead")))
+        for row in rows:
+            row.state, row.finished_at = "waiting", None
+            row.granted_at = row.next_try_at = at
+        return len(rows)
+
     def drop(self, notice_id: int, *, reason: str, at: datetime) -> None:
         """It has become pointless before it was sent."""
         row = self._session.get_one(NoticeRow, notice_id)

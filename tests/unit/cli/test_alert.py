@@ -74,5 +74,21 @@ def test_an_alert_is_acknowledged_once_and_that_is_written_down(folder: Path) ->
     assert entry.event.actor == getpass.getuser()
 
 
+def test_messages_that_were_given_up_are_sent_again_on_request(folder: Path) -> None:
+    store = open_store("", folder)
+    with store.begin() as work:
+        (notice,) = Notices(work).of_alert("first")
+        Notices(work).give_up(notice.id, reason="refused", at=NOW)
+    store.close()
+    assert run(folder, "resend", "first") == (0, "1 messages wait to be sent again\n")
+    assert run(folder, "resend", "later") == (0, "0 messages wait to be sent again\n")
+    store = open_store("", folder)
+    with store.read() as work:
+        (notice,) = Notices(work).of_alert("first")
+        trail = AuditTrail(work).count(Filter(kind="queued.again"))
+    store.close()
+    assert (notice.state, notice.finished_at, trail) == ("waiting", None, 1)
+
+
 def test_a_key_that_is_none_ends_with_wrong_use(folder: Path) -> None:
     assert run(folder, "acknowledge", "none")[0] == 2
