@@ -16,9 +16,13 @@ function field(form, name) {
 }
 
 let last = '';
+/** since when a map is on @type {Map<string, number>} */
+const shown = new Map();
 document.addEventListener('viewer:view', (event) => {
-  const { finding, ms } = /** @type {CustomEvent} */ (event).detail;
+  const { event: what, finding, ms } = /** @type {CustomEvent} */ (event).detail;
   last = finding;
+  if (what === 'overlay-shown') shown.set(finding, performance.now());
+  else shown.delete(finding);
   const form = formOf(finding);
   if (form) field(form, 'overlay_ms').value = String(Number(field(form, 'overlay_ms').value) + ms);
 });
@@ -72,6 +76,9 @@ document.addEventListener('submit', (event) => {
   const form = event.target;
   if (form instanceof HTMLFormElement && form.dataset.decision) {
     field(form, 'open_ms').value = String(Math.round(performance.now() - opened));
+    let seen = Number(field(form, 'overlay_ms').value);
+    for (const [finding, since] of shown) if (formOf(finding) === form) seen += performance.now() - since;
+    field(form, 'overlay_ms').value = String(Math.round(seen));
   }
 });
 
