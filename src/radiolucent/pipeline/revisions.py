@@ -31,7 +31,7 @@ from radiolucent.pipeline.read_study import Options
 from radiolucent.pipeline.routing import PRIOR, Route, choose_route
 from radiolucent.results.withdrawal import Wording
 from radiolucent.rollout.phases import PHASES
-from radiolucent.store.archive import sync_tree
+from radiolucent.store.archive import is_full, sync_tree
 from radiolucent.store.audit import AuditTrail
 from radiolucent.store.deliveries import Deliveries
 from radiolucent.store.facts import Facts
@@ -83,6 +83,11 @@ def read_revision(bench: Bench, study_instance_uid: str, number: int) -> str:
     """Read the images of a revision and keep the results; gives the state it ends in.
 
     A study that can't be read is a result: ``not-read`` or ``failed``, with its reason.
+
+    Raises
+    ------
+    OSError
+        If a disk is full: the study waits, and this try doesn't count.
     """
     store = bench.store
     with store.begin() as work:
@@ -107,6 +112,11 @@ def read_revision(bench: Bench, study_instance_uid: str, number: int) -> str:
     except NothingToRead as error:
         return _not_an_image(bench, revision, inputs, str(error).rpartition(": ")[2])
     except (RadiolucentError, OSError, MemoryError) as error:
+        if is_full(error):
+            LOG.warning("study %s, revision %d waits for room on the disk", study_instance_uid, number)
+            with store.begin() as work:
+                Revisions(work).put_off(study_instance_uid, number)
+            raise
         LOG.warning("study %s, revision %d failed: %s", study_instance_uid, number, type(error).__name__)
         return _fail(bench, revision, inputs, f"{type(error).__name__}: {error}")
     return _keep(bench, revision, inputs, result, folder)

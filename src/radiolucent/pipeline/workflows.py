@@ -19,6 +19,7 @@ from radiolucent.pipeline.notifying import Mailroom, send_notice
 from radiolucent.pipeline.priority import LIVE, STAT, queue_priority
 from radiolucent.pipeline.revisions import Bench, owe_deliveries, read_revision
 from radiolucent.store.alerts import NoticeRecord
+from radiolucent.store.archive import is_full
 from radiolucent.store.records import DeliveryRecord, RevisionRecord
 from radiolucent.store.unit_of_work import database_is_away
 
@@ -32,7 +33,7 @@ POLL_S: Final = 0.1
 LOG: Final = logging.getLogger(__name__)
 _OPEN: Final = ("PENDING", "ENQUEUED", "DELAYED")
 _TRIES: Final = 15
-"""After 1, 2, 4, … seconds, which is hours in all: while the database is away there is nothing else to do."""
+"""After 1, 2, 4, … seconds, which is hours in all: meanwhile there is nothing else that could be done."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +46,15 @@ class Tools:
 
 
 _tools: list[Tools] = []
+
+
+def passes_by_itself(error: BaseException) -> bool:
+    """Whether a step that failed so is tried again: the database is away, or a disk is full.
+
+    >>> passes_by_itself(ValueError("another fault"))
+    False
+    """
+    return database_is_away(error) or is_full(error)
 
 
 def delivery_workflow_id(delivery_id: int, attempt: int) -> str:
@@ -114,7 +124,7 @@ def alert_workflow(notice_id: int, attempt: int) -> str:
     return alert_step(notice_id, attempt)
 
 
-@DBOS.step(name="read", retries_allowed=True, max_attempts=_TRIES, should_retry=database_is_away)
+@DBOS.step(name="read", retries_allowed=True, max_attempts=_TRIES, should_retry=passes_by_itself)
 def read_step(study_instance_uid: str, number: int) -> str:
     """See `pipeline.revisions.read_revision`."""
     return read_revision(_tools[0].bench, study_instance_uid, number)
@@ -129,7 +139,7 @@ def owe_step(study_instance_uid: str, number: int) -> list[list[int]]:
     return [list(one) for one in owe_deliveries(_tools[0].bench, study_instance_uid, number)]
 
 
-@DBOS.step(name="deliver-once", retries_allowed=True, max_attempts=_TRIES, should_retry=database_is_away)
+@DBOS.step(name="deliver-once", retries_allowed=True, max_attempts=_TRIES, should_retry=passes_by_itself)
 def deliver_step(delivery_id: int, attempt: int) -> str:
     """See `pipeline.delivering.deliver`."""
     return deliver(_tools[0].dispatch, delivery_id, attempt)

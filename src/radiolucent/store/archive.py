@@ -106,6 +106,15 @@ class Archive:
             yield path.relative_to(self.root).as_posix()
 
 
+def is_full(error: BaseException) -> bool:
+    """Whether something failed because a disk has no room; it can go on when there is some again.
+
+    >>> is_full(OSError(errno.ENOSPC, "No space left on device")), is_full(OSError(errno.ENOENT, "No such file"))
+    (True, False)
+    """
+    return isinstance(error, OSError) and error.errno in _FULL
+
+
 def sync_folder(folder: Path) -> None:
     """Bring a folder's own entries to the disk, so that a rename in it survives a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)

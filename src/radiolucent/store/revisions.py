@@ -145,6 +145,11 @@ class Revisions:
         self._session.flush()
         return record(RevisionRecord, row)
 
+    def put_off(self, study_instance_uid: str, number: int) -> None:
+        """Note that this try didn't count: what stopped it passes by itself."""
+        row = self._session.get_one(RevisionRow, (study_instance_uid, number))
+        row.attempts = max(0, row.attempts - 1)
+
     def finished(self, study_instance_uid: str, number: int, state: str, *, reason: str = "", at: datetime) -> None:
         """Note how it ended; the study follows where this is its latest revision and nothing new came in meanwhile.
 

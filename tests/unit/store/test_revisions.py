@@ -167,3 +167,13 @@ def test_unknown_names_are_told(store: Store, receive: Any) -> None:
             Revisions(work).get("1.2", 7)
         with pytest.raises(ValueError, match="terminal"):
             Revisions(work).finished("1.2", 1, "reading", at=NOW)
+
+
+def test_a_try_that_was_put_off_does_not_count(store: Store, receive: Any) -> None:
+    receive("1")
+    plan(store)
+    with store.begin() as work:
+        Revisions(work).started("1.2", 1, worker="w1", at=NOW)
+        Revisions(work).put_off("1.2", 1)
+        again = Revisions(work).started("1.2", 1, worker="w1", at=NOW)
+    assert (again.state, again.attempts) == ("reading", 1)
