@@ -79,6 +79,7 @@ class ScopeSpec(_Table):
     minimum_age_years: float | None = None
     minimum_slices: int = Field(default=1, ge=1, description="of a volume; a single image counts as one slice")
     needs_spacing: bool = Field(default=False, description="refuse images whose pixel spacing in mm is unknown")
+    refuse: list[str] = Field(default=[], description="flags (ingest.flagging) for which nothing is read at all")
     limits: list[str] = Field(description="sentences for people: what the engine can't do")
 
 

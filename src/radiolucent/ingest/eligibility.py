@@ -12,6 +12,9 @@ from radiolucent.imaging.quality import StackFacts, facts
 from radiolucent.imaging.study import Stack
 from radiolucent.imaging.terms import BODY_PART, BODY_PARTS
 
+_FLUOROSCOPY = ("1.2.840.10008.5.1.4.1.1.12.1", "1.2.840.10008.5.1.4.1.1.12.2", "1.2.840.10008.5.1.4.1.1.13.1.1")
+"""X-Ray Angiographic, Radiofluoroscopic and 3D Angiographic Image Storage, also the enhanced forms (PS3.4 B.5)."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
@@ -202,6 +205,9 @@ def refusals(stack: Stack, manifest: Manifest, known: StackFacts | None = None) 
     InvalidBundle
         If the manifest's scope names a body part that nobody knows.
     """
+    if is_fluoroscopy(stack) and not {"RF", "XA"} & set(manifest.scope.modalities):
+        reason = "this is fluoroscopy or angiography: a moving picture or a spot film, which no engine here has learned"
+        return (_refusal(manifest, "fluoroscopy", reason),)
     if stack.modality not in manifest.scope.modalities:
         reads, modality = ", ".join(manifest.scope.modalities), stack.modality or "an image without a modality"
         return (_refusal(manifest, "modality", f"{manifest.title} reads {reads}; this is {modality}"),)
@@ -216,6 +222,12 @@ def refusals(stack: Stack, manifest: Manifest, known: StackFacts | None = None) 
             if rule.final:
                 break
     return tuple(found)
+
+
+def is_fluoroscopy(stack: Stack) -> bool:
+    """True for RF and XA, and for objects of their SOP classes whatever the modality says."""
+    sop_class = stack.frames[0].sop_class_uid
+    return stack.modality in ("RF", "XA") or sop_class.startswith(_FLUOROSCOPY)
 
 
 def sentence(rule: Rule, case: Case) -> str:

@@ -42,6 +42,7 @@ from radiolucent.imaging.heatmap import Heatmap
 from radiolucent.imaging.quality import StackFacts, facts
 from radiolucent.imaging.study import Problem, Stack, Study
 from radiolucent.ingest.eligibility import refusals
+from radiolucent.ingest.flagging import flags
 from radiolucent.pipeline.quality_gate import gated
 
 SOFTWARE = f"radiolucent {__version__}"
@@ -117,9 +118,12 @@ def read_study(
         for engine in engines:
             try:
                 reasons = refusals(stack, engine.bundle.manifest, known)
+                odd = () if reasons else flags(stack, engine.bundle.manifest, known)
+                reasons += tuple(flag for flag in odd if flag.code in engine.bundle.manifest.scope.refuse)
                 refused.extend(reasons)
                 if not reasons:
-                    read.append(read_stack(stack, engine, options=options))
+                    made = read_stack(stack, engine, options=options)
+                    read.append(replace(made, notes=(*made.notes, *(f"{one.reason} [{one.code}]" for one in odd))))
                     was_read = True
             except SenderError as error:
                 refused.append(Refusal(code="unreadable-pixels", reason=str(error)))

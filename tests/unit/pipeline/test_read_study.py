@@ -1,6 +1,7 @@
 """The route: what is bright is found where it is, what may not be read is refused, what fails is said."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -214,3 +215,16 @@ def test_progress_counts_the_series(bright_spots: Callable[..., Any]) -> None:
         progress=lambda what, done, total: seen.append((what, done, total)),
     )
     assert seen == [("AX T1 POST", 0, 1), ("", 1, 1)]
+
+
+def test_a_flag_stands_with_the_series_and_a_manifest_can_make_it_a_refusal(bright_spots: Callable[..., Any]) -> None:
+    study = a_study(a_volume(None), a_header(SeriesDescription="AX T1 POST OP"))
+    engine = bright_spots()
+    flagged = read_study(study, [engine])
+    assert any(note.endswith("[hardware]") for note in flagged.series[0].notes)
+    scope = engine.bundle.manifest.scope.model_copy(update={"refuse": ["hardware"]})
+    manifest = engine.bundle.manifest.model_copy(update={"scope": scope})
+    engine.bundle = replace(engine.bundle, manifest=manifest)
+    refused = read_study(study, [engine])
+    assert not refused.series
+    assert [refusal.code for refusal in refused.unread[0].refusals] == ["hardware"]
