@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import Select, case, func, or_, select
 
 from radiolucent.errors import NoSuchStudy
 from radiolucent.findings.alert_policy import Turn
@@ -144,9 +144,15 @@ class Alerts:
 
     def list(self, *, states: Sequence[str] = (), limit: int = 200) -> tuple[AlertRecord, ...]:
         """Alerts: open ones first, of those the most urgent, then who waits longest; the others the latest first."""
-        order = (AlertRow.state != "open", AlertRow.level, AlertRow.raised_at, AlertRow.key)
-        if states and "open" not in states:
-            order = (AlertRow.state, AlertRow.raised_at.desc(), AlertRow.level, AlertRow.key)  # type: ignore[assignment]
+        is_open = AlertRow.state == "open"
+        order = (
+            case((is_open, 0), else_=1),
+            case((is_open, AlertRow.level), else_=0),
+            case((is_open, AlertRow.raised_at), else_=None),
+            AlertRow.raised_at.desc(),
+            AlertRow.level,
+            AlertRow.key,
+        )
         rows = self._session.scalars(_in(states).order_by(*order).limit(limit))
         return tuple(record(AlertRecord, row) for row in rows)
 
