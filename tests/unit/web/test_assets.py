@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import re
 from pathlib import Path
@@ -22,6 +23,12 @@ def test_vendored_files_are_the_ones_that_were_pinned() -> None:
     found = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (ROOT / "static/vendor").glob("*.js")}
     assert found == PINNED
     assert "BSD" in (ROOT / "static/vendor/htmx-LICENSE.txt").read_text()
+
+
+def test_our_scripts_are_small() -> None:
+    ours = [path for path in (ROOT / "static").rglob("*.js") if path.parent.name != "vendor"]
+    assert len(ours) > 10
+    assert sum(len(gzip.compress(path.read_bytes(), 9)) for path in ours) < 60_000
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)

@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from radiolucent.store.deliveries import WITHDRAWAL, Deliveries
+from radiolucent.store.instances import Instances, NewInstance, StudyHeader
+from radiolucent.store.revisions import NewReading, Readings, Revisions
 from radiolucent.store.room import Room as Rows
 
 
@@ -66,6 +69,61 @@ def test_a_rejection_in_a_folder_of_readings_has_nothing_to_take_back(room: Any,
     data = _decision(room, study, outcome="reject", reason="wrong-finding")
     answer = browser.post(f"/studies/{study}/decisions", data, headers={"accept": "application/json"})
     assert answer.json() == {"decided": True, "withdrawn": False}
+
+
+def _sent_on(room: Any, study: str) -> None:
+    """The study's result was delivered to a PACS."""
+    new = NewInstance(
+        sop_instance_uid="1", sop_class_uid="1.2", series_instance_uid="1.2.1", study_instance_uid=study,
+        transfer_syntax_uid="1.2", digest="d", path="p", size_bytes=1, source_kind="c-store", association_id="a",
+    )  # fmt: skip
+    reading = NewReading(
+        study_instance_uid=study,
+        revision=1,
+        state="read",
+        folder=f"readings/{study}/1",
+        digest="d",
+        urgency=None,
+        positives="",
+        engines="bright-spots@1.2.3",
+        made_at=room.clock(),
+    )
+    with room.store.begin() as work:
+        one = Instances(work).add(new, StudyHeader(modality="MR"), at=room.clock())
+        Revisions(work).plan(study, [one], ["e"], made_at=room.clock())
+        Readings(work).add(reading)
+        [owed] = Deliveries(work).owe(study, 1, ["pacs"], at=room.clock())
+        Deliveries(work).take(owed.id)
+        Deliveries(work).delivered(owed.id, receipt="{}", at=room.clock())
+
+
+@pytest.mark.parametrize(
+    ("said", "taken_back"),
+    [
+        ({"reason": "wrong-finding"}, True),
+        ({"reason": "wrong-place"}, True),
+        ({"reason": "artefact"}, True),
+        ({"reason": "known"}, False),
+        ({"reason": "wrong-place", "keep_sent": "true"}, False),
+    ],
+    ids=["wrong finding", "wrong place", "artefact", "known", "left"],
+)
+def test_a_rejection_because_it_is_wrong_takes_the_result_back(
+    room: Any, study: str, said: dict[str, str], taken_back: bool
+) -> None:
+    _sent_on(room, study)
+    data = _decision(room, study, outcome="reject", **said)
+    answer = room.browser("radiologist").post(
+        f"/studies/{study}/decisions", data, headers={"accept": "application/json"}
+    )
+    assert answer.json()["withdrawn"] is taken_back
+    with room.store.read() as work:
+        told = Deliveries(work).of_revision(study, 1, kind=WITHDRAWAL)
+        latest = Readings(work).latest(study)
+    assert [one.destination for one in told] == (["pacs"] if taken_back else [])
+    assert (latest is None) is taken_back
+    events = room.events("result.withdrawn")
+    assert [one.actor for one in events] == (["radiologist"] if taken_back else [])
 
 
 def test_the_insight_sheet_shows_places_and_so_needs_the_training(room: Any, study: str) -> None:

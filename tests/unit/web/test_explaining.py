@@ -13,12 +13,14 @@ import numpy as np
 import pytest
 
 from radiolucent.audit.reading_events import ExplanationSent
+from radiolucent.engines.registry import installed_bundles, newest
 from radiolucent.errors import SetupError
 from radiolucent.findings.reading import EngineRef
 from radiolucent.pipeline.explain import explain
+from radiolucent.pipeline.read_study import engine_ref
 from radiolucent.results.reading_json import evidence_digest
 from radiolucent.store.audit import AuditTrail
-from radiolucent.web.explanation_desk import Busy, Desk, Job, Wish, offers, running
+from radiolucent.web.explanation_desk import Busy, Desk, Job, Wish, loading, offers, running
 from radiolucent.web.server import create_app
 
 
@@ -238,3 +240,13 @@ def test_a_second_wish_of_one_reader_is_refused_while_the_first_waits(
         desk.ask(replace(wish, reader="s", method="nonsense"), stack)
     held.gate.set()
     desk.close()
+
+
+def test_a_gateway_loads_an_engine_the_first_time_it_is_asked_for_and_keeps_it() -> None:
+    bundle = newest(installed_bundles())[0]
+    engine_of = loading([bundle])
+    first = engine_of(engine_ref(bundle))
+    assert first.bundle.digest == bundle.digest
+    assert engine_of(engine_ref(bundle)) is first
+    with pytest.raises(SetupError, match="isn't installed"):
+        engine_of(EngineRef(name="gone", version="1.0.0", digest="d"))
