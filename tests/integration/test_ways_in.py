@@ -82,8 +82,10 @@ def site(_orthanc_server: Orthanc, tmp_path_factory: pytest.TempPathFactory) -> 
         gateway = OpenGateway(
             home=home,
             quiet_s=6,
+            listen=_orthanc_server.our_port,
             ways=(
-                f'[[pacs]]\nname = "main"\nkind = "dimse"\n{pacs}priors = true\ncounts = true\nreconcile = true\n'
+                f'[[pacs]]\nname = "main"\nkind = "dimse"\n{pacs}priors = true\ncounts = true\n'
+                'reconcile = true\nfetch_by = "move"\n'
                 f'[[pacs]]\nname = "old"\nkind = "dicomweb"\nurl = "{url}"\nwatch_modalities = ["CT"]\n'
                 'watch_body_parts = ["HEAD"]\nwatch_days = 9000\nwatch_every_s = 1.0\n'
                 f'[worklist]\nhost = "127.0.0.1"\nport = {port}\ncalled_ae = "RIS"\n'

@@ -33,6 +33,7 @@ class OpenGateway(RunningGateway):
 
     ways: str = ""
     destinations: str = ""
+    listen: int = 0
     token: str = ""
     pages: str = ""
 
@@ -44,7 +45,8 @@ class OpenGateway(RunningGateway):
         self.inbox.mkdir(parents=True, exist_ok=True)
         self.out.mkdir(parents=True, exist_ok=True)
         self.settings.write_text(
-            f'data_folder = "{self.data}"\n[listener]\nport = 0\n[archive]\nwatermark_mib = 1\n[web]\nport = 0\n'
+            f'data_folder = "{self.data}"\n[listener]\nport = {self.listen}\n'
+            "[archive]\nwatermark_mib = 1\n[web]\nport = 0\n"
             f'[assembly]\nquiet_s = {self.quiet_s}\n[work]\nengines = ["brain-mri"]\n'
             f'[[watched_folders]]\nname = "inbox"\nfolder = "{self.inbox}"\nsettle_s = 0.2\nevery_s = 0.3\n'
             f'[[destinations]]\nname = "out"\nkind = "folder"\nfolder = "{self.out}"\n{self.destinations}{self.ways}',

@@ -15,8 +15,8 @@ from radiolucent.store.studies import Filters, Studies
 from radiolucent.store.unit_of_work import Store
 from radiolucent.store.ways import Fetches, Reconciliations
 
-MOST_OF_A_DAY = 5000
-"""A PACS that gives so many studies for one day may have left some out."""
+MOST_AT_ONCE = 5000
+"""A PACS that lists so many studies may have left some out."""
 _EVERYTHING = 1_000_000
 
 
@@ -151,14 +151,21 @@ class DailyReconciling:
 
 
 def _theirs(pacs: Pacs, since: date, until: date, modalities: Sequence[str]) -> list[StudyMatch]:
+    """Asked in one piece; where that is more than a PACS may list, in halves."""
     found: list[StudyMatch] = []
-    for offset in range((until - since).days + 1):
-        day = f"{since + timedelta(days=offset):%Y%m%d}"
-        for modality in modalities or ("",):
-            of_day = pacs.find_studies(StudyQuery(date_from=day, date_to=day, modality=modality))
-            if len(of_day) >= MOST_OF_A_DAY:
-                raise QueryFailed(f"{pacs.name} has {len(of_day)} studies of one day: name modalities to compare")
-            found += of_day
+    for modality in modalities or ("",):
+        query = StudyQuery(date_from=f"{since:%Y%m%d}", date_to=f"{until:%Y%m%d}", modality=modality)
+        listed = pacs.find_studies(query)
+        if len(listed) >= MOST_AT_ONCE and since == until:
+            raise QueryFailed(f"{pacs.name} has {len(listed)} studies of one day: name modalities to compare")
+        if len(listed) >= MOST_AT_ONCE:
+            middle = since + (until - since) // 2
+            chosen = (modality,) if modality else ()
+            listed = (
+                *_theirs(pacs, since, middle, chosen),
+                *_theirs(pacs, middle + timedelta(days=1), until, chosen),
+            )
+        found += listed
     return found
 
 

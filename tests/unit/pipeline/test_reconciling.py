@@ -98,11 +98,14 @@ def test_only_the_modalities_that_are_meant_are_compared(scene: Scene) -> None:
     assert reconcile(scene.store, scene.pacs, since=DAY, until=DAY, modalities=("CT",)).differences == 1
 
 
-def test_a_pacs_that_may_have_left_some_out_is_no_comparison(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reconciling, "MOST_OF_A_DAY", 1)
-    scene.pacs.studies = [study(1)]
+def test_a_pacs_that_may_have_left_some_out_is_asked_in_halves(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reconciling, "MOST_AT_ONCE", 2)
+    scene.pacs.studies = [study(number, DAY + timedelta(days=number)) for number in range(5)]
+    found = reconcile(scene.store, scene.pacs, since=DAY, until=DAY + timedelta(days=9))
+    assert [one.study_date for one in found.never_seen] == [f"2026030{day}" for day in range(1, 6)]
+    scene.pacs.studies += [study(5)]
     with pytest.raises(QueryFailed, match="name modalities"):
-        reconcile(scene.store, scene.pacs, since=DAY, until=DAY)
+        reconcile(scene.store, scene.pacs, since=DAY, until=DAY + timedelta(days=9))
 
 
 def test_once_a_night_after_its_hour_and_again_where_a_pacs_was_away(scene: Scene) -> None:
