@@ -16,6 +16,7 @@ from bench.sections import Section
 from bench.timing import Spread, compare, spread
 from radiolucent.engines.bundle import Bundle
 from radiolucent.engines.runtime import Engine, EngineOutput, load_engine, load_twin
+from radiolucent.evaluate.explanation_release import ReleaseCase
 from radiolucent.explain.completeness import check
 from radiolucent.pipeline.quality_gate import gated
 
@@ -122,8 +123,9 @@ def gate_cost(sets: Sequence[CaseSet], *, frames: int = 24) -> Section:
     """What the gate adds to reading one image, and to reading a series: its own work, and its passes."""
     rows, data = [], {}
     for one in sets:
+        engine = _Timed(load_engine(one.bundle, threads=1))
         for count in (1, frames):
-            ratios = [found for case in one.cases if (found := _ratios(one, case, count)) is not None]
+            ratios = [found for case in one.cases if (found := _ratios(engine, case, count)) is not None]
             if not ratios:
                 continue
             cheap, passes, images = (spread([float(value) for value in values]) for values in zip(*ratios, strict=True))
@@ -147,9 +149,8 @@ def _met(data: dict[str, Any]) -> str:
     return f"Largest median {worst:.2f}: {'met' if worst <= 1 else 'MISSED'}."
 
 
-def _ratios(one: CaseSet, case: Any, frames: int) -> tuple[float, float, int] | None:
+def _ratios(engine: _Timed, case: ReleaseCase, frames: int) -> tuple[float, float, int] | None:
     """(the gate's own time, its passes' time) over that of the inference, and its images; None without a focus."""
-    engine = _Timed(load_engine(one.bundle, threads=1))
     batch = np.repeat(case.image[None], frames, axis=0)
     engine.run(batch[:1])
     engine.seconds = 0.0
@@ -161,7 +162,7 @@ def _ratios(one: CaseSet, case: Any, frames: int) -> tuple[float, float, int] | 
     pixels = as_pixels(case)
     engine.seconds, engine.images = 0.0, 0
     started = time.perf_counter()
-    whole = check(output.logits, output.evidence, one.bundle.manifest)
+    whole = check(output.logits, output.evidence, engine.bundle.manifest)
     gated([finding], np.repeat(pixels, frames, axis=0), batch, engine, completeness=whole)
     taken = time.perf_counter() - started
     return (taken - engine.seconds) / inference, engine.seconds / inference, engine.images
