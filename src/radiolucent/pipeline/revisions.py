@@ -36,7 +36,7 @@ from radiolucent.store.audit import AuditTrail
 from radiolucent.store.deliveries import Deliveries
 from radiolucent.store.facts import Facts
 from radiolucent.store.instances import Instances
-from radiolucent.store.records import InstanceRecord, RevisionRecord
+from radiolucent.store.records import InstanceRecord, ReadingRecord, RevisionRecord
 from radiolucent.store.revisions import NewReading, Readings, Revisions
 from radiolucent.store.site import Site
 from radiolucent.store.states import REVISION_STATES, names
@@ -145,7 +145,7 @@ def owe_deliveries(bench: Bench, study_instance_uid: str, number: int) -> list[t
         LOG.info("study %s: %d unsent deliveries of earlier revisions cancelled", study_instance_uid, cancelled)
     if settle_messages(bench.store, kept, revision, wording=bench.wording):
         LOG.info("study %s, revision %d: an earlier one went out meanwhile, corrected", study_instance_uid, number)
-    reading = load_reading(bench.store, kept)
+    reading = _alerting(bench, kept)
     at = bench.clock()
     with bench.store.begin() as work:
         kept = Readings(work).find(study_instance_uid, number)
@@ -172,6 +172,13 @@ def owe_deliveries(bench: Bench, study_instance_uid: str, number: int) -> list[t
         if one.state == "waiting"
     ]
     return [(one.id, one.attempts + 1, place) for place, one in sorted(begin, key=lambda pair: (pair[0], pair[1].id))]
+
+
+def _alerting(bench: Bench, kept: ReadingRecord) -> Reading:
+    """The reading, where it is urgent enough to alert; else one without findings, which spares loading its maps."""
+    if kept.urgency is not None and kept.urgency <= bench.alerts.table.least_urgent_level:
+        return load_reading(bench.store, kept)
+    return Reading(study_instance_uid=kept.study_instance_uid, series=())
 
 
 def _is_overtaken(work: Work, study_instance_uid: str, number: int) -> bool:
