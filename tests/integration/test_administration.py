@@ -20,27 +20,33 @@ from pydicom.dataset import Dataset
 
 from radiolucent.app.office import Office, office_of
 from radiolucent.app.parts import compose
-from radiolucent.app.thresholds import in_use, kept_points
-from radiolucent.app.workers import points_changed
+from radiolucent.app.thresholds import in_use, kept_rules
+from radiolucent.app.workers import rules_changed
 from radiolucent.audit.events import Event
+from radiolucent.engines.runtime import load_engine
 from radiolucent.findings.operating_points import OperatingPoints
+from radiolucent.findings.profile import Profile
 from radiolucent.ingest.listener import Listener, Terms
 from radiolucent.ingest.spool import Spool
 from radiolucent.phantom.studies import make_study
 from radiolucent.pipeline.coordinating import Coordinator
 from radiolucent.pipeline.read_study import engine_ref
 from radiolucent.pipeline.receiving import StoreReceiver
+from radiolucent.pipeline.revisions import Bench, read_revision
 from radiolucent.settings import Settings, load_settings
 from radiolucent.store.audit import AuditTrail, Filter
 from radiolucent.store.deliveries import Deliveries
+from radiolucent.store.facts import Facts
 from radiolucent.store.instances import Instances
 from radiolucent.store.people import People
 from radiolucent.store.records import DeliveryRecord, RevisionRecord
 from radiolucent.store.revisions import Revisions
+from radiolucent.store.site import Site as SiteRows
 from radiolucent.store.studies import Studies
-from radiolucent.web.access import COOKIE, Premises
+from radiolucent.web.access import COOKIE, Premises, Visitor, gate
 from radiolucent.web.server import create_app
 from radiolucent.web.sources import StoreSource
+from radiolucent.web.training import let_through
 
 ENGINE = "brain-mri"
 
@@ -76,15 +82,14 @@ class Site:
         receiver = StoreReceiver(self.parts.store, self.parts.archive)
         self.office: Office = office_of(self.parts, receiver, wake=self.woken.set)
         store = self.parts.store
-        self.app = create_app(
-            Premises(
-                store=store,
-                source=StoreSource(store),
-                engines=tuple(engine_ref(one) for one in self.parts.bundles),
-                bundles=self.parts.bundles,
-                office=self.office,
-            )
+        self.premises = Premises(
+            store=store,
+            source=StoreSource(store),
+            engines=tuple(engine_ref(one) for one in self.parts.bundles),
+            bundles=self.parts.bundles,
+            office=self.office,
         )
+        self.app = create_app(self.premises)
         with store.begin() as work:
             for role in ("admin", "lead", "radiologist"):
                 if People(work).get(role) is None:
@@ -164,12 +169,12 @@ def _zip(folder: Path) -> bytes:
 
 @cache
 def _slices() -> tuple[Dataset, ...]:
-    return tuple(make_study("brain-mr", ("glioma",), seed=3).datasets[:2])
+    return tuple(make_study("brain-mr", ("glioma",), seed=11).datasets)
 
 
-def _phantom(folder: Path, **header: str) -> tuple[str, bytes]:
-    """Two slices of a study as a zip."""
-    datasets = deepcopy(_slices())
+def _phantom(folder: Path, *, slices: int | None = 2, **header: str) -> tuple[str, bytes]:
+    """Slices of a study as a zip."""
+    datasets = deepcopy(_slices()[:slices])
     folder.mkdir()
     for number, dataset in enumerate(datasets):
         for name, value in header.items():
@@ -234,6 +239,27 @@ def test_an_upload_goes_the_way_of_what_scanners_send_and_is_read_at_once(site: 
     assert "<script>alert" not in page
     assert "&lt;script&gt;alert(1)" in page
     assert [one.outcome for one in site.events("study.uploaded")] == ["taken", "received"]  # type: ignore[attr-defined]
+
+
+def test_an_uploaded_study_is_read_by_a_worker_and_opens_with_its_heatmap(site: Site, tmp_path: Path) -> None:
+    uid, data = _phantom(tmp_path / "study", slices=None)
+    page = _upload(site, data)
+    assert page.status_code == 200  # taken, and waiting to be read
+    site.coordinator.turn()
+    engine = load_engine(site.parts.bundles[0], threads=1)
+    bench = Bench(
+        store=site.parts.store, engines=[engine], routes=site.parts.routes, worker="w", options=site.parts.options
+    )
+    assert read_revision(bench, uid, 1) == "read"
+    with site.parts.store.begin() as work:
+        found = Facts(work).of([(uid, 1)])[uid, 1]
+        SiteRows(work).set_phase(ENGINE, "routine", now=datetime.now(UTC))
+        let_through(site.premises, work, "radiologist", granted_by="system", reason="a test")
+    assert "glioma" in [one.name for one in found.findings]
+    client, _ = site.browser("radiologist")
+    assert client.get(f"/studies/{uid}").status_code == 200
+    assert client.get(f"/api/v1/results/{uid}:1/heat/glioma").headers["x-scale"] == "absolute"
+    assert "Glioma" in client.get("/worklist").text
 
 
 @pytest.mark.parametrize("data", [b"no DICOM", b"PK\x03\x04 no zip"], ids=["text", "broken zip"])
@@ -311,23 +337,25 @@ def test_a_threshold_is_tried_confirmed_set_and_used_by_who_starts_next(site: Si
         "purpose": "fewer false alarms",
         "reason": "local validation, n = 120",
     }
-    known = kept_points(site.parts.store)[1]
+    known = kept_rules(site.parts.store)
     assert site.post("/admin/thresholds", **data | {"again": "0.16"}).status_code == 422
     assert site.post("/admin/thresholds", "lead", **data).status_code == 403
-    assert not points_changed(site.parts.store, known)
+    assert not rules_changed(site.parts.store, known)
     assert site.post("/admin/thresholds", **data).status_code == 303
-    assert points_changed(site.parts.store, known)
+    assert rules_changed(site.parts.store, known)
     assert site.post("/admin/thresholds", **data | {"value": "0.7", "again": "0.7"}).status_code == 409
     [event] = site.events("threshold.changed")
     assert (event.after, event.actor) == ("0.61", "admin")  # type: ignore[attr-defined]
     again = compose(site.settings)
     assert again.options.thresholds(again.bundles[0]) == {"glioma": 0.61}
-    again.store.close()
+    later = office_of(again, StoreReceiver(again.store, again.archive))
     page = site.get("/admin/thresholds")
     assert "0.610" in page
     state = _state(page)
     assert site.post("/admin/thresholds/own", engine=label, state=state, reason="a trial").status_code == 303
     assert site.office.points() is None
+    assert later.points() is None  # also for a gateway that was started with it
+    again.store.close()
     assert site.post("/admin/thresholds/own", engine=label, state=state, reason="a trial").status_code == 409
 
 
@@ -353,3 +381,24 @@ def test_the_card_of_each_engine_is_there(site: Site) -> None:
     page = site.get("/admin/engines")
     assert site.parts.bundles[0].digest in page
     assert "The whole card" in page
+
+
+def test_a_finding_is_used_for_less_at_once_and_never_for_more(site: Site) -> None:
+    known = kept_rules(site.parts.store)
+    assert site.post("/admin/profile", finding="glioma", use="case-level").status_code == 303
+    assert rules_changed(site.parts.store, known)
+    with site.parts.store.read() as work:
+        who = Visitor(name="lead", display_name="", role="lead", csrf="", address="")
+        seen = gate(site.premises, who, work)
+    assert (seen.profile.use("glioma"), seen.profile.use("meningioma")) == ("case-level", "localise")
+    again = compose(site.settings)
+    assert again.profile.use("glioma") == "case-level"
+    again.store.close()
+    object.__setattr__(site.premises, "profile", Profile(version="1", site="s", default="notify", findings={}))
+    assert site.post("/admin/profile", finding="glioma", use="localise").status_code == 422
+    assert site.post("/admin/profile", finding="no-such", use="notify").status_code == 404
+    assert "case-level" not in site.get("/admin/engines").split("<h2>Profile")[1].split("<tbody>")[1]
+    assert site.post("/admin/profile", finding="glioma", use="notify").status_code == 303
+    with site.parts.store.read() as work:
+        assert SiteRows(work).profile_uses() == {}
+    assert [one.after for one in site.events("setting.changed")] == ["notify", "case-level"]  # type: ignore[attr-defined]

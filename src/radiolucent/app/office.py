@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -11,11 +11,12 @@ from typing import Final
 from radiolucent.app.nodes import Node, nodes_of
 from radiolucent.app.parts import Parts
 from radiolucent.app.thresholds import with_kept_points
-from radiolucent.findings.operating_points import OperatingPoints
+from radiolucent.findings.operating_points import OperatingPoints, load_operating_points
 from radiolucent.ingest.receiving import Receiver
 from radiolucent.ingest.spool import Spool
 from radiolucent.ingest.upload import Uploaded, take_upload
 from radiolucent.pipeline.coordinating import plan_again
+from radiolucent.pipeline.read_study import Options
 from radiolucent.pipeline.retention import Limits
 from radiolucent.store.instances import Instances
 from radiolucent.store.records import RevisionRecord
@@ -36,13 +37,15 @@ class Office:
     ----------
     receiver, spool : what is uploaded goes the way of what scanners send.
     wake : has the coordinator look at once.
+    of_file : thresholds that the settings name; what the administration sets goes over them.
     """
 
     parts: Parts
     receiver: Receiver
     spool: Spool
     wake: Callable[[], None] = _nothing
-    nodes: tuple[Node, ...] = field(default=())
+    nodes: tuple[Node, ...] = ()
+    of_file: OperatingPoints | None = None
 
     @property
     def limits(self) -> Limits:
@@ -57,7 +60,8 @@ class Office:
 
     def points(self) -> OperatingPoints | None:
         """The site's thresholds that hold now."""
-        return with_kept_points(self.parts.options, self.parts.store, self.parts.bundles).operating_points
+        of_file = Options(operating_points=self.of_file)
+        return with_kept_points(of_file, self.parts.store, self.parts.bundles).operating_points
 
     def read_again(self, work: Work, study_instance_uid: str, *, at: datetime) -> RevisionRecord:
         """Plan a new reading of a study. Raises `NoSuchStudy`."""
@@ -92,4 +96,12 @@ class Office:
 def office_of(parts: Parts, receiver: Receiver, *, wake: Callable[[], None] = _nothing) -> Office:
     """The office of a gateway."""
     spool = Spool(parts.archive.incoming, minimum_free_bytes=parts.archive.watermark_bytes)
-    return Office(parts=parts, receiver=receiver, spool=spool, wake=wake, nodes=nodes_of(parts))
+    file = parts.settings.work.thresholds
+    return Office(
+        parts=parts,
+        receiver=receiver,
+        spool=spool,
+        wake=wake,
+        nodes=nodes_of(parts),
+        of_file=load_operating_points(file) if file else None,
+    )

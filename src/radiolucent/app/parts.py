@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from radiolucent.app.peers import check_ways, client_tls
-from radiolucent.app.thresholds import with_kept_points
+from radiolucent.app.thresholds import with_kept_rules
 from radiolucent.engines.registry import Bundle
 from radiolucent.explain.gate import site_gate
 from radiolucent.findings.alerts import default_alerts, site_alerts
@@ -130,7 +130,7 @@ def compose(settings: Settings) -> Parts:
         wording=wording,
         alerts=_alerts(settings, places, wording),
         database=workflows.system_database(url or default_url(folder), folder),
-        options=with_kept_points(options, store, bundles),
+        options=with_kept_rules(options, store, bundles),
     )
 
 

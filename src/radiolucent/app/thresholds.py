@@ -1,13 +1,15 @@
-"""A site's thresholds: those of a file, and over them what the administration set, bound to the engines that run."""
+"""What the administration set and readings follow: thresholds over those of a file, and findings used for less."""
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Sequence
 from dataclasses import replace
 
 from radiolucent.engines.bundle import Bundle
 from radiolucent.findings.operating_points import EnginePoints, OperatingPoints
+from radiolucent.findings.profile import default_profile, narrowed
 from radiolucent.pipeline.read_study import Options, engine_ref
 from radiolucent.store.site import Site
 from radiolucent.store.unit_of_work import Store
@@ -16,7 +18,7 @@ NO_POINTS = OperatingPoints(site="this site")
 
 
 def kept_points(store: Store) -> tuple[OperatingPoints, str]:
-    """What the administration set, and the text that it is kept as: a worker sees by it that something changed."""
+    """The thresholds that the administration set, and the text that they are kept as."""
     with store.read() as work:
         text = Site(work).thresholds()
     return OperatingPoints.model_validate(tomllib.loads(text)) if text else NO_POINTS, text
@@ -31,6 +33,21 @@ def in_use(points: OperatingPoints, bundles: Sequence[Bundle]) -> OperatingPoint
         return engine is not None and engine.version == entry.version and entry.digest in ("", engine.digest)
 
     return OperatingPoints(site=points.site, engines=tuple(entry for entry in points.engines if holds(entry)))
+
+
+def kept_rules(store: Store) -> str:
+    """All that the administration set and readings follow, as a text: by it a worker sees that something changed."""
+    with store.read() as work:
+        site = Site(work)
+        return f"{site.thresholds()}\n{json.dumps(site.profile_uses(), sort_keys=True)}"
+
+
+def with_kept_rules(options: Options, store: Store, bundles: Sequence[Bundle]) -> Options:
+    """The options, with what the administration set: thresholds, and findings that are used for less."""
+    with store.read() as work:
+        uses = Site(work).profile_uses()
+    profile = narrowed(options.profile or default_profile(), uses)
+    return replace(with_kept_points(options, store, bundles), profile=profile)
 
 
 def with_kept_points(options: Options, store: Store, bundles: Sequence[Bundle]) -> Options:

@@ -14,7 +14,7 @@ from typing import Final
 
 from radiolucent import __version__, logs
 from radiolucent.app.parts import compose
-from radiolucent.app.thresholds import kept_points
+from radiolucent.app.thresholds import kept_rules
 from radiolucent.engines.runtime import load_engine
 from radiolucent.pipeline import workflows
 from radiolucent.pipeline.delivering import Dispatch
@@ -47,7 +47,7 @@ def run_worker(settings: Settings, name: str, parent: int | None = None) -> None
     signal.signal(signal.SIGTERM, lambda _signal, _frame: stopping.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN if parent else lambda _signal, _frame: stopping.set())
     parts = compose(settings)
-    points = kept_points(parts.store)[1]
+    rules = kept_rules(parts.store)
     engines = [load_engine(bundle, threads=settings.work.threads) for bundle in parts.bundles]
     with parts.store.begin() as work:
         Workers(work).alive(
@@ -80,8 +80,8 @@ def run_worker(settings: Settings, name: str, parent: int | None = None) -> None
         if not _beat(parts.store, name):
             LOG.warning("another process works as %s: this one stops", name)
             os._exit(1)
-        if points_changed(parts.store, points):
-            LOG.warning("the site's thresholds changed: worker %s starts anew with them", name)
+        if rules_changed(parts.store, rules):
+            LOG.warning("the site's thresholds or profile changed: worker %s starts anew with them", name)
             break
     workflows.stop()
     with parts.store.begin() as work:
@@ -99,12 +99,12 @@ def _beat(store: Store, name: str) -> bool:
         return True
 
 
-def points_changed(store: Store, known: str) -> bool:
-    """Whether the administration set other thresholds; a database that is away has changed nothing."""
+def rules_changed(store: Store, known: str) -> bool:
+    """Whether the administration set thresholds or uses anew; a database that is away has changed nothing."""
     try:
-        return kept_points(store)[1] != known
+        return kept_rules(store) != known
     except Exception as error:  # noqa: BLE001 - what is in hand goes on; the next beat asks again
-        LOG.warning("the site's thresholds can't be asked for: %s", type(error).__name__)
+        LOG.warning("the site's rules can't be asked for: %s", type(error).__name__)
         return False
 
 

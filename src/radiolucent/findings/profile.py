@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from pydantic import model_validator
@@ -18,6 +19,8 @@ from radiolucent.findings.taxonomy import FINDINGS
 from radiolucent.imaging.heatmap import Heatmap
 
 IntendedUse = Literal["notify", "case-level", "localise"]
+USES: tuple[IntendedUse, ...] = get_args(IntendedUse)
+"""From the least to the most."""
 
 WITHHELD = "localisation is not part of the intended use of this finding at this site"
 _SIZE = re.compile(r" \([^()]*of the evidence[^()]*\)")
@@ -58,6 +61,20 @@ def site_profile(path: Path) -> Profile:
         If a finding or a use is unknown.
     """
     return read_table("profile", Profile, path=path)
+
+
+def narrowed(profile: Profile, uses: Mapping[str, str]) -> Profile:
+    """The profile with single findings used for less: what goes beyond the profile, or is unknown, changes nothing.
+
+    >>> narrowed(default_profile(), {"glioma": "notify", "meningioma": "anything"}).use("glioma")
+    'notify'
+    """
+    less = {
+        name: order[0]
+        for name, use in uses.items()
+        if name in FINDINGS and use in USES and (order := sorted((use, profile.use(name)), key=USES.index))
+    }
+    return profile.model_copy(update={"findings": profile.findings | less})
 
 
 def apply(reading: Reading, profile: Profile) -> Reading:

@@ -30,6 +30,7 @@ SETTINGS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = MappingProxyTy
 )
 """Name → default, what it does, allowed values (any where there are none)."""
 _THRESHOLDS: Final = "thresholds"
+_PROFILE: Final = "profile"
 BEAT_S: Final = 30.0
 """How often the training page says that its reader is active; of a longer silence no more than this counts."""
 
@@ -94,6 +95,19 @@ class Site:
     def set_thresholds(self, text: str) -> None:
         """Keep thresholds in place of those before."""
         self._session.merge(SiteRow(name=_THRESHOLDS, value=text))
+        self._session.flush()
+
+    def profile_uses(self) -> dict[str, str]:
+        """What the administration allows single findings to be used for, where that is less than the profile says."""
+        row = self._session.get(SiteRow, _PROFILE)
+        found: dict[str, str] = json.loads(row.value) if row else {}
+        return found
+
+    def set_profile_use(self, finding: str, use: str) -> None:
+        """Allow a finding this use; an empty one gives it back to the profile."""
+        uses = self.profile_uses() | {finding: use}
+        kept = {name: one for name, one in sorted(uses.items()) if one}
+        self._session.merge(SiteRow(name=_PROFILE, value=json.dumps(kept)))
         self._session.flush()
 
     def phase(self, engine: str, *, now: datetime) -> PhaseState:

@@ -18,7 +18,7 @@ from fastapi import Depends, Form, Header, Request
 from radiolucent.app.office import Office
 from radiolucent.audit.events import AccessDenied, Event
 from radiolucent.engines.bundle import Bundle
-from radiolucent.findings.profile import Profile, default_profile
+from radiolucent.findings.profile import Profile, default_profile, narrowed
 from radiolucent.findings.reading import EngineRef
 from radiolucent.ingest.dicomweb import Door
 from radiolucent.rollout.phases import PHASES, Phase, PhaseRow, PhaseTable, as_phase, default_phases
@@ -36,6 +36,9 @@ BASE: Final = "base-1"
 """Edition of the training: a new number when its content changes so much that it must be done again."""
 LADDER: Final = ("viewer", "resident", "radiologist", "lead", "admin")
 ATTEMPTS_PER_MINUTE: Final = 10
+"""For one account from one address."""
+ATTEMPTS_OF_ALL: Final = 100
+"""From one address in all: behind a proxy a whole hospital has one, and a shift begins at once."""
 POLLED: Final = ("/bell", "/news")
 """What a page asks for by itself: no sign that somebody is there, so it keeps no session alive."""
 
@@ -123,6 +126,7 @@ class Premises:
     desk : makes explanations on request; None where there are none.
     office : what the administration may ask of the gateway; None where there is none.
     bundles : the engines' own files, for cards and thresholds.
+    logins, crowds : how many attempts a minute are let through, of one account and of all, from one address.
     single_sign_on : logins through a provider; None where there are local accounts alone.
     public_url : address of the pages as browsers have it, where a proxy stands before them.
     stow : where STOW-RS requests go; None where none are taken.
@@ -139,6 +143,7 @@ class Premises:
     phases: PhaseTable = field(default_factory=default_phases)
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     logins: Limiter = field(default_factory=Limiter)
+    crowds: Limiter = field(default_factory=lambda: Limiter(most=ATTEMPTS_OF_ALL))
     searches: Searches = field(default_factory=Searches)
     secure_cookies: bool = False
     demo_accounts: tuple[tuple[str, str, str], ...] = ()
@@ -332,6 +337,6 @@ def gate(here: Premises, who: Visitor, work: Work) -> Gate:
         phases=site.phases(),
         trained_base=progress.passed_at is not None,
         majors={name: str(value) for name, value in dict(progress.done.get("majors", {})).items()},
-        profile=here.profile,
+        profile=narrowed(here.profile, site.profile_uses()),
         table=here.phases,
     )

@@ -10,7 +10,9 @@ from fastapi.responses import RedirectResponse, Response
 
 from radiolucent.audit.events import AccountChanged, SettingChanged
 from radiolucent.engines.bundle import Bundle
+from radiolucent.findings.profile import USES, IntendedUse, narrowed
 from radiolucent.findings.reading import EngineRef
+from radiolucent.findings.taxonomy import FINDINGS
 from radiolucent.rollout.policy import ROLES
 from radiolucent.store.audit import AuditTrail
 from radiolucent.store.people import People
@@ -66,7 +68,37 @@ def engines(here: Here, who: Someone) -> Response:
     bundles = {bundle.label: bundle for bundle in here.bundles}
     cards = [_card(here, engine, bundles.get(engine.label)) for engine in engines_of(here)]
     with here.store.read() as work:
-        return page("engines.html.j2", here, who, work, engines=cards, profile=here.profile)
+        uses = Site(work).profile_uses()
+        profile = narrowed(here.profile, uses)
+        names = sorted({name for one in cards for name in one.findings} | set(here.profile.findings) | set(uses))
+        allowed = {name: USES[: USES.index(here.profile.use(name)) + 1] for name in names}
+        return page(
+            "engines.html.j2", here, who, work, engines=cards, profile=here.profile, now_used=profile, allowed=allowed
+        )
+
+
+@router.post("/admin/profile")
+def use_for_less(
+    here: Here,
+    who: Checked,
+    finding: Annotated[str, Form(max_length=64)],
+    use: Annotated[IntendedUse, Form()],
+) -> Response:
+    """Use a finding for less than the site's profile allows, or for as much again; never for more."""
+    require(here, who, "admin")
+    if finding not in FINDINGS:
+        raise Refused(404, "not_found", "There is no such finding.")
+    most = here.profile.use(finding)
+    if USES.index(use) > USES.index(most):
+        raise Refused(422, "profile", f"The site's profile allows {most} at most.")
+    with here.store.begin() as work:
+        site = Site(work)
+        before = narrowed(here.profile, site.profile_uses()).use(finding)
+        site.set_profile_use(finding, "" if use == most else use)
+        AuditTrail(work).append(
+            who.signs(SettingChanged, at=here.clock(), name=f"profile: {finding}", before=before, after=use)
+        )
+    return RedirectResponse("/admin/engines", 303)
 
 
 def _card(here: Premises, engine: EngineRef, bundle: Bundle | None) -> Card:
