@@ -9,6 +9,8 @@ from pathlib import Path
 from radiolucent.engines.registry import Bundle, find_bundle, installed_bundles, load_bundle, newest
 from radiolucent.engines.runtime import Engine, load_engine
 from radiolucent.errors import SetupError
+from radiolucent.explain.explanation import find_method
+from radiolucent.explain.gate import default_gate
 from radiolucent.findings.change import Alignments
 from radiolucent.findings.judgement import judge
 from radiolucent.findings.priors import Prior
@@ -185,7 +187,14 @@ def _no_prior(study: Study) -> Problem:
     )
 
 
-def read(path: str | Path, *, prior: str | Path | None = None, engines: Sequence[str] = ()) -> Reading:
+def read(
+    path: str | Path,
+    *,
+    prior: str | Path | None = None,
+    engines: Sequence[str] = (),
+    use_case: str = "",
+    methods: Sequence[str] = (),
+) -> Reading:
     """Read one study: ``reading = radiolucent.read("study/")``.
 
     Parameters
@@ -193,16 +202,21 @@ def read(path: str | Path, *, prior: str | Path | None = None, engines: Sequence
     path : a DICOM file, a folder or a zip that holds one study.
     prior : an earlier study of the same patient.
     engines : names or bundle folders; all installed engines where none is given.
+    use_case : whose policy decides which maps are shown (triage, second-reader, diagnosis-support); empty: the default.
+    methods : also explain each located finding so, to see how far they agree (`explain.explanation.METHODS`).
 
     Raises
     ------
     SenderError
         If nothing can be read.
     SetupError
-        If the path holds several studies (read them one by one), or an engine isn't installed.
+        If the path holds several studies (read them one by one), an engine isn't installed, or there is no such use
+        case or method.
     """
+    default_gate().use_case(use_case)
+    options = Options(use_case=use_case, methods=tuple(find_method(name).key for name in methods))
     loaded = [load_engine(bundle) for bundle in choose_bundles(engines)]
-    result = read_path(Path(path), loaded, prior=Path(prior) if prior else None)
+    result = read_path(Path(path), loaded, prior=Path(prior) if prior else None, options=options)
     if len(result.readings) != 1:
         raise SetupError(f"{path} holds {len(result.readings)} studies: name one of them")
     return result.readings[0]
