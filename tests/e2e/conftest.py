@@ -1,0 +1,45 @@
+"""A browser for a module, and one reading room for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.e2e.reading_room import FLAGS, Desk, Server, chromium
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: make test")
+    path = chromium()
+    if path is None:
+        pytest.skip("needs chromium: run scripts/install-peers")
+    with playwright.sync_playwright() as started:
+        launched = started.chromium.launch(executable_path=path, args=FLAGS)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture(scope="session")
+def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    if chromium() is None:
+        pytest.skip("needs chromium: run scripts/install-peers")
+    server = Server(tmp_path_factory.mktemp("room") / "demo")
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def desk(browser: Any, room: Server) -> Iterator[Callable[..., Desk]]:
+    """Opens desks; each is closed with its test, and its console must have been silent."""
+    opened: list[Desk] = []
+
+    def sit_down(name: str = "", **options: Any) -> Desk:
+        opened.append(Desk(browser, room, name, **options))
+        return opened[-1]
+
+    yield sit_down
+    for one in opened:
+        one.close()
