@@ -63,9 +63,13 @@ def viewings(events: Iterable[Event]) -> list[Viewing]:
 
     for event in events:
         if isinstance(event, StudyViewed):
+            end(event, "page")  # the next page of this study takes the place of the one before
             begin(event, "page", f"page: {event.shown}", "")
         elif isinstance(event, StudyLeft):
-            end(event, "page")
+            index = open_ones.get((event.actor, "page"))
+            # a farewell may come after the next page was asked for: it is not of that one
+            if index is not None and (event.at - found[index].at).total_seconds() >= event.after_ms / 2000:
+                end(event, "page")
         elif isinstance(event, OverlayToggled):
             key = event.finding
             if event.on:

@@ -33,6 +33,18 @@ def test_times_are_the_servers_and_not_the_browsers() -> None:
     assert [(one.what, one.seconds) for one in found] == [("page: image", 60.0), ("Glioma, evidence map", 7.5)]
 
 
+def test_a_farewell_that_comes_late_does_not_end_the_page_that_was_opened_again() -> None:
+    found = viewings(
+        [
+            _at(0, StudyViewed, shown="image"),
+            _at(50, StudyViewed, shown="image, text"),
+            _at(50.2, StudyLeft, after_ms=50_000),
+            _at(80, StudyLeft, after_ms=29_800),
+        ]
+    )
+    assert [one.seconds for one in found] == [50.0, 30.0]
+
+
 def test_a_decision_divides_before_from_after_by_reader_and_finding() -> None:
     decided = _at(20, FindingDecided, finding="glioma", series="1.3", outcome="accept")
     found = viewings(
