@@ -262,10 +262,10 @@ def display_scales(
 ) -> dict[str, float]:
     """Finding → 99.9th percentile of its evidence over all cells of images with it and without it, logit units.
 
-    Images with the finding and twice as many without, spread evenly over the set: then the scale of a rare finding
-    isn't that of the images that don't show it. Most cells hold nothing, so this is well inside the range of evidence
-    on a finding: a typical one reaches the scale's end, and the floor (a share of the scale) stays near the level at
-    which a cell is as likely as not.
+    Two images without the finding to one with it at most, spread evenly over the set: then the scale of a rare finding
+    isn't that of the images that don't show it (of head-ct's epidural bleeds: 2.1 instead of next to nothing). Most
+    cells hold nothing, so this is well inside the range of evidence on a finding: a typical one reaches the scale's
+    end, and the floor (a share of the scale) stays near the level at which a cell is as likely as not.
 
     Parameters
     ----------
@@ -283,7 +283,7 @@ def display_scales(
 
 
 def _one_in_three(labels: NDArray[np.float32]) -> NDArray[np.intp]:
-    """Rows with the finding and twice as many without, evenly spread; all rows where none has it."""
+    """Rows with the finding and at most twice as many without, evenly spread; all rows where none has it."""
     present, absent = np.flatnonzero(labels > 0.5), np.flatnonzero(labels < 0.5)
     if len(present) == 0:
         return np.arange(len(labels))
