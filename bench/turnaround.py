@@ -22,7 +22,7 @@ from bench.receivers import AE_TITLE, free_port, running
 from radiolucent.imaging.uids import derived_uid
 from radiolucent.phantom.studies import make_study
 
-HTTP_S, LOOK_S, QUIET_S, GIVE_UP_S = 30, 0.02, 10.0, 300.0
+HTTP_S, LOOK_S, QUIET_S, GIVE_UP_S = 30, 0.02, 10.0, 600.0
 ENGINE, KIND, FINDINGS = "chest", "chest-xr", ("effusion",)
 _ORTHANC = """{"Name": "bench", "StorageDirectory": "%(folder)s", "IndexDirectory": "%(folder)s", "HttpPort": %(http)d,
 "RemoteAccessAllowed": false, "AuthenticationEnabled": false, "DicomAet": "ORTHANC", "DicomPort": %(dicom)d,
