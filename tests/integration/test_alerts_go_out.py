@@ -41,7 +41,7 @@ from tests.integration.phantom_route import PHANTOMS, Detail
 from tests.unit.pipeline.kept import keep
 from tests.unit.results.messages import Received, readings
 
-WITHIN_S = 120.0
+WITHIN_S = 300.0
 
 
 @dataclass
