@@ -49,8 +49,8 @@ def full_place(finding: Finding, series: SeriesReading, words: Phrases) -> str:
     if len(series.frames) > 1:
         word = words.words["slice" if series.kind == "volume" else "image"]
         parts.append(f"{word} {place.regions[0].frame + 1} {words.words['of']} {len(series.frames)}")
+    parts += [in_words(one, words) for one in finding.measurements]  # before what is only the map's size
     parts.append(_extent(place.regions[0], words))
-    parts += [in_words(one, words) for one in finding.measurements]
     if len(place.regions) > 1:
         parts.append(f"{len(place.regions)} {words.words['regions']}")
     return "; ".join(parts)

@@ -147,7 +147,7 @@ def study_view(reading: Reading, facts: StudyFacts, album: Album, *, number: int
         "prior_identity": _identity(facts.patient_id, facts.prior_study_date),
         "state": reading.state,
         "series": series,
-        "positives": sorted(positives, key=lambda finding: (finding["urgency_number"], -finding["number"])),
+        "positives": sorted(positives, key=lambda finding: int(finding["rank"])),
         "impression": narrative.impression_text.strip() if narrative and positives else "",
         "unread": reading.unread,
         "problems": reading.problems,
@@ -193,7 +193,10 @@ def _series(
         "notes": series.notes,
         "measures": [_sentence(in_words(one, phrases("en"))) for one in series.measurements],
         "picture": picture and {"image": data_uri(picture.image_png), "place": _place(series, picture.frame)},
-        "positives": [_positive(finding, series, album, facts, narrative, anchor) for finding in positives],
+        "positives": [
+            {**_positive(finding, series, album, facts, narrative, anchor), "rank": order[id(finding)]}
+            for finding in positives
+        ],
         "below": [_common(finding) for finding in series.findings if not finding.positive],
     }
 
