@@ -18,7 +18,7 @@ from radiolucent.errors import SetupError
 from radiolucent.store.audit import AuditTrail, Filter
 from radiolucent.store.people import People
 from radiolucent.store.unit_of_work import Store, open_store
-from radiolucent.web.access import COOKIE, Premises
+from radiolucent.web.access import COOKIE, Limiter, Premises
 from radiolucent.web.server import create_app
 from radiolucent.web.single_sign_on import Provider as Chosen
 from radiolucent.web.single_sign_on import SingleSignOn
@@ -39,6 +39,7 @@ class House:
             source=StoreSource(store),
             clock=lambda: datetime.now(UTC) + self.shift,
             single_sign_on=SingleSignOn(chosen),
+            crowds=Limiter(most=10),
         )
         self.app = create_app(self.premises)
 
@@ -139,6 +140,9 @@ def test_nobody_takes_a_local_account_or_one_of_somebody_else(house: House, oidc
         {"groups": None},
         {"preferred_username": ""},
         {"preferred_username": "x" * 129},
+        {"preferred_username": "../admin"},
+        {"preferred_username": ".."},
+        {"preferred_username": "ann\n"},
     ],
     ids=str,
 )

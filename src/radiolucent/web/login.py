@@ -72,7 +72,7 @@ def log_in(
     now, peer = here.clock(), address_of(request)
     if sec_fetch_site not in ("", "same-origin", "none"):
         raise Refused(403, "csrf")
-    if not here.logins.allows(peer, now=now):
+    if not here.crowds.allows(peer, now=now) or not here.logins.allows(f"{peer} {name}", now=now):
         with here.store.begin() as work:
             AuditTrail(work).append(LoginFailed(at=now, actor="unknown", address=peer, reason="rate"))
         raise Refused(429, "rate")

@@ -25,7 +25,7 @@ PLACE: Final = "/login/provider"
 def go(request: Request, here: Here, next: Annotated[str, Query(max_length=512)] = "/worklist") -> Response:
     """Away to the provider."""
     sign_on, now = _sign_on(here), here.clock()
-    if not here.logins.allows(address_of(request), now=now):
+    if not here.crowds.allows(address_of(request), now=now):
         raise Refused(429, "rate")
     try:
         address, browser = sign_on.begin(target=own_path(next), redirect=_redirect(request, here), now=now)
@@ -55,7 +55,7 @@ def back(
 ) -> Response:
     """Back from the provider: the account follows what it said, and a session begins."""
     sign_on, now = _sign_on(here), here.clock()
-    if not here.logins.allows(address_of(request), now=now):
+    if not here.crowds.allows(address_of(request), now=now):
         raise Refused(429, "rate")
     try:
         if error or not code:

@@ -152,8 +152,8 @@ class SingleSignOn:
             raise SignOnFailed("this login was not begun here, or too long ago")
         claims = self._claims(self._token(attempt, code, now), attempt, now)
         name, role = str(claims.get(self.provider.name_claim) or ""), self.provider.role(claims)
-        if not name or len(name) > 128:
-            raise SignOnFailed("the provider gave no name")
+        if not _is_name(name):
+            raise SignOnFailed("the provider gave no name that an account can have")
         if not role:
             raise SignOnFailed("the provider gave no role that is known here")
         shown = str(claims.get(self.provider.display_claim) or name)[:255]
@@ -236,3 +236,9 @@ class SingleSignOn:
             timeout=self.provider.timeout_s,
             trust_env=False,
         )
+
+
+def _is_name(name: str) -> bool:
+    """Short, printable, and good for an address."""
+    plain = name.isprintable() and name == name.strip() and not set(name) & set("/\\?#%")
+    return plain and 0 < len(name) <= 128 and bool(name.strip("."))

@@ -8,7 +8,7 @@ import pytest
 
 from radiolucent.audit.events import AccessDenied, LoggedIn, LoginFailed
 from radiolucent.rollout.policy import ROLES, ROUTES, decide
-from radiolucent.web.access import ATTEMPTS_PER_MINUTE
+from radiolucent.web.access import ATTEMPTS_PER_MINUTE, Limiter
 from radiolucent.web.demo import PASSWORD
 from radiolucent.web.server import HEADERS
 
@@ -41,6 +41,13 @@ GETS = {
     "/audit/export.csv": "audit",
     "/audit/export.json": "audit",
     "/admin": "admin",
+    "/admin/engines": "admin",
+    "/admin/thresholds": "admin",
+    "/admin/nodes": "admin",
+    "/admin/queues": "admin",
+    "/admin/archive": "admin",
+    "/monitoring/findings.csv": "monitoring",
+    "/monitoring/days.csv": "monitoring",
     "/account": "account",
 }
 POSTS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -61,6 +68,7 @@ POSTS: dict[str, tuple[str, dict[str, Any]]] = {
     "/audit/verify": ("audit", {}),
     "/audit/anchor": ("audit", {}),
     "/admin/settings": ("admin", {"name": "site_name", "value": "here"}),
+    "/admin/profile": ("admin", {"finding": "glioma", "use": "notify"}),
     "/admin/users": ("admin", {"name": "new", "role": "viewer", "password": "long enough to be"}),
 }
 
@@ -174,6 +182,21 @@ def test_too_many_attempts_in_a_minute_are_turned_away(room: Any) -> None:
     assert (codes[-2], codes[-1]) == (401, 429)
     room.clock.forward(seconds=61)
     assert client.post("/login", data={"name": "nobody", "password": "x"}).status_code == 401
+
+
+def test_one_account_that_tries_too_often_keeps_no_one_else_at_the_same_proxy_outside(room: Any) -> None:
+    client = room.browser().client
+    for _ in range(ATTEMPTS_PER_MINUTE + 1):
+        last = client.post("/login", data={"name": "nobody", "password": "x"}).status_code
+    assert last == 429
+    assert client.post("/login", data={"name": "lead", "password": PASSWORD}).status_code == 303
+
+
+def test_one_address_that_tries_all_names_is_turned_away(room: Any) -> None:
+    object.__setattr__(room.premises, "crowds", Limiter(most=3))
+    client = room.browser().client
+    codes = [client.post("/login", data={"name": f"n{k}", "password": "x"}).status_code for k in range(4)]
+    assert codes == [401, 401, 401, 429]
 
 
 def test_after_the_logout_the_cookie_is_worth_nothing(room: Any) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import re
 import sqlite3
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi.routing import APIRoute
 
 from radiolucent.findings.profile import Profile
 from radiolucent.rollout.policy import ROLES, STATES, USES, decide
@@ -24,36 +24,37 @@ OPEN = {
     "/login/provider/back": "is where one comes in",
     "/logout": "ends one's own session",
     "/me": "says who one is",
+    "/api/v1/openapi.json": "describes the interface",
+    "/api/v1/explanations/methods": "names the methods there are",
 }
 """Routes that ask the table for nothing, and why."""
 STRANGERS = ("/", "/healthz", "/readyz", "/login", "/login/provider", "/login/provider/back")
 
 
-def _routes(room: Any) -> list[APIRoute]:
-    return [one for one in room.app.routes if isinstance(one, APIRoute)]
-
-
-def _methods(room: Any) -> list[tuple[APIRoute, str]]:
-    return [(one, method) for one in _routes(room) for method in sorted(one.methods or ())]
+def _methods(room: Any) -> list[tuple[str, str]]:
+    """Path and method of every route, as the app itself describes them."""
+    paths: dict[str, dict[str, Any]] = room.app.openapi()["paths"]
+    found = [(path, method.upper()) for path, methods in paths.items() for method in methods]
+    assert len(found) > 80  # a walk that finds nothing would find no fault
+    return found
 
 
 def _filled(path: str, study: str) -> str:
     """An address of this route: the study of the room where one is wanted, else something that isn't there."""
     for name in ("uid", "study", "study_instance_uid"):
         path = path.replace(f"{{{name}}}", study)
-    for part in [one for one in path.split("/") if one.startswith("{")]:
-        path = path.replace(part, "1")
-    return path
+    return re.sub(r"\{[^}]*\}", "1", path)
 
 
 def test_a_stranger_gets_nothing_but_the_ways_in(room: Any, study: str) -> None:
     browser = room.browser()
     let_in = set()
-    for route, method in _methods(room):
-        answer = browser.client.request(method, _filled(route.path, study))
+    for path, method in _methods(room):
+        answer = browser.client.request(method, _filled(path, study))
         to_login = answer.status_code == 303 and answer.headers["location"].startswith("/login")
-        if not to_login and answer.status_code not in (401, 403, 415):
-            let_in.add(route.path)
+        switched_off = path.startswith("/dicom-web") and answer.status_code == 404
+        if not to_login and not switched_off and answer.status_code not in (401, 403):
+            let_in.add(path)
     assert let_in <= set(STRANGERS)
 
 
@@ -68,12 +69,12 @@ ADDRESSES = {
 def test_who_may_little_is_refused_wherever_else_they_knock(room: Any, study: str, role: str) -> None:
     browser = room.browser(role)
     opened = set()
-    for route, method in _methods(room):
+    for path, method in _methods(room):
         data = {"csrf": browser.csrf} if method == "POST" else None
-        status = browser.client.request(method, _filled(route.path, study), data=data).status_code
-        if status < 400 and route.path not in OPEN and not route.path.startswith(ADDRESSES[role]):
-            opened.add(route.path)
-        if route.path == "/logout":
+        status = browser.client.request(method, _filled(path, study), data=data).status_code
+        if status < 400 and path not in OPEN and not path.startswith(ADDRESSES[role]):
+            opened.add(path)
+        if path == "/logout":
             browser = room.browser(role)
     assert opened == set()
 
@@ -127,6 +128,7 @@ CHANGES: dict[str, tuple[str, dict[str, Any]]] = {
     "/rollout/stop": ("lead", {"reason": "by a test"}),
     "/rollout/back": ("lead", {"engine": "bright-spots", "reason": "by a test"}),
     "/admin/settings": ("admin", {"name": "site_name", "value": "here"}),
+    "/admin/profile": ("admin", {"finding": "glioma", "use": "notify"}),
     "/admin/users": ("admin", {"name": "new", "role": "viewer", "password": "long enough to be"}),
     "/admin/users/viewer": ("admin", {"role": "resident", "active": "true"}),
     "/account/password": ("viewer", {"old": "phantom studies", "new": "another long one"}),
@@ -173,9 +175,11 @@ def test_every_form_is_tried_here_or_has_a_test_of_its_own(room: Any) -> None:
         "/admin/nodes/",
         "/admin/queues/",
         "/admin/thresholds",
+        "/account/tokens/",
         "/rollout/",
         "/training/",
         "/account/codes",
+        "/studies/{uid}/own-reading",
         "/admin/users/{name}",
         "/alerts",
         "/practice",
@@ -185,6 +189,6 @@ def test_every_form_is_tried_here_or_has_a_test_of_its_own(room: Any) -> None:
         "/trust",
     )
     tried = {address.replace("{study}", "{uid}") for address in CHANGES}
-    forms = {one.path for one in _routes(room) if "POST" in (one.methods or ())}
+    forms = {path for path, method in _methods(room) if method == "POST"}
     unknown = {path for path in forms - tried if not path.startswith(own_tests)}
     assert unknown == set()
