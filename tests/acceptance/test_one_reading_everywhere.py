@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,13 @@ import pytest
 from typer.testing import CliRunner
 
 from radiolucent.cli.main import app
+from radiolucent.findings.reading import Reading
 from radiolucent.findings.taxonomy import finding_type
 from radiolucent.phantom.studies import make_study
+from radiolucent.results.fhir import bundle
+from radiolucent.results.hl7 import oru
+from radiolucent.results.order import OrderFacts
+from radiolucent.results.reading_json import readings_from_json, unpack_evidence
 
 SIDES = {"24028007": "right", "7771000": "left", "51440002": "bilateral", "260528009": "midline"}
 
@@ -151,3 +157,54 @@ def test_every_positive_finding_has_its_map_its_area_and_its_picture(out: Path, 
         assert {path.name.removesuffix(ending) for path in (out / "dicom").rglob(f"*{ending}")} == positive
     pictures = {path.name.split("-overlay")[0] for path in (out / "dicom").rglob("*-overlay*.dcm")}
     assert pictures == positive
+
+
+@pytest.fixture(scope="module")
+def reading(out: Path) -> Reading:
+    document = json.loads((out / "reading.json").read_text(encoding="utf-8"))
+    return readings_from_json(document, unpack_evidence((out / "evidence.npz").read_bytes()))[0]
+
+
+def test_the_oru_message_tells_every_finding(reading: Reading, findings: list[dict[str, Any]]) -> None:
+    message = oru(reading, OrderFacts(patient_id="P1"), made_at=datetime(2026, 11, 21, tzinfo=UTC)).decode("utf-8")
+    groups: dict[str, list[list[str]]] = {}
+    for line in message.split("\r"):
+        fields = line.split("|")
+        if fields[0] == "OBX" and fields[4]:
+            groups.setdefault(fields[4], []).append(fields)
+    assert len(groups) == len(findings)
+    for one in findings:
+        code = finding_type(one["name"]).code.value
+        (group,) = [rows for rows in groups.values() if any(code in row[3] + row[5] for row in rows)]
+        numbers = [float(row[5]) for row in group if row[2] == "NM"]
+        assert pytest.approx(one["probability"], abs=1e-5) in numbers
+        assert pytest.approx(one["operating_point"], abs=1e-5) in numbers
+        told = " ".join(row[5] for row in group)
+        if one["positive"]:
+            assert f"urgency-{one['urgency']['level'][0]}" in told
+            assert f"conf-{one['confidence']['level']}" in told
+            assert f"chg-{one['change']}" in told
+            assert one["localisation"]["laterality"] in told.lower()
+
+
+def test_the_diagnostic_report_tells_every_finding(reading: Reading, findings: list[dict[str, Any]]) -> None:
+    made = bundle(reading, OrderFacts(patient_id="P1"), made_at=datetime(2026, 11, 21, tzinfo=UTC))
+    resources = [entry["resource"] for entry in made["entry"]]
+    (heading,) = [one for one in resources if one["resourceType"] == "DiagnosticReport"]
+    observations = [one for one in resources if one["resourceType"] == "Observation"]
+    assert len(heading["result"]) == len(observations)
+    for one in findings:
+        code = finding_type(one["name"]).code.value
+        (told,) = [x for x in observations if code in {coding["code"] for coding in x["code"]["coding"]}]
+        quantities = [float(part["valueQuantity"]["value"]) for part in told["component"] if "valueQuantity" in part]
+        assert pytest.approx(one["probability"], abs=1e-5) in quantities
+        assert pytest.approx(one["operating_point"], abs=1e-5) in quantities
+        codes = {
+            coding["code"]
+            for part in told["component"]
+            for coding in part.get("valueCodeableConcept", {}).get("coding", [])
+        }
+        if one["positive"]:
+            assert {f"urgency-{one['urgency']['level'][0]}", f"conf-{one['confidence']['level']}"} <= codes
+            assert f"chg-{one['change']}" in codes
+            assert one["localisation"]["laterality"] in str(told).lower()

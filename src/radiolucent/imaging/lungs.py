@@ -8,7 +8,7 @@ one is added, because evidence in a white lung lies in the lung all the same.
 Source
 ------
 Rule-based lung field segmentation, as surveyed by van Ginneken, ter Haar Romeny and Viergever, IEEE TMI 2001,
-doi:10.1109/42.974918. The steps and limits are this project's own; how far they are off stands in docs/engines.md.
+doi:10.1109/42.974918. The steps and limits are this project's own; how far they are off stands in docs/dicom-input.md.
 """
 
 from __future__ import annotations

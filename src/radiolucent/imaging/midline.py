@@ -10,7 +10,7 @@ Source
 ------
 The definition (septum against the line between the falx's attachments, at the foramen of Monro): Brain Trauma
 Foundation guidelines, Bullock et al. 2006. The method is this project's own; what it is worth on synthetic heads stands
-in docs/engines.md, and no real scan in HU was there to check it on.
+in docs/dicom-input.md, and no real scan in HU was there to check it on.
 """
 
 from __future__ import annotations
