@@ -277,7 +277,8 @@ class StudyFinished(Event):
     finished: bool
 
 
-assert alert_events and reading_events  # loaded, so that `KINDS` holds its kinds
+assert alert_events  # loaded, so that `KINDS` holds its kinds
+assert reading_events
 
 
 def _kinds(of: type[Event]) -> dict[str, type[Event]]:
