@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -63,7 +64,8 @@ def _serve(folder: Path, engines: list[Engine], port: int) -> None:
     names = ", ".join(name for name, _ in ACCOUNTS)
     out.print(f"reading room: http://127.0.0.1:{sock.getsockname()[1]}/  (Ctrl-C ends it)", style="bold", markup=False)
     out.print(f"accounts: {names}; password of each: {PASSWORD}", markup=False)
-    serve(app, sock)
+    with suppress(KeyboardInterrupt):  # Ctrl-C is how it ends, not a fault
+        serve(app, sock)
 
 
 def _table(rows: list[Row]) -> Table:
