@@ -149,3 +149,23 @@ def test_a_timm_network_is_imported_by_name(place: Path, run: Run, tmp_path: Pat
     assert "glioma (phantom)" in shown
     printed = run("engine", "import", "timm", "no_such_net", *words[:-1], tmp_path / "other", ends=2)
     assert "timm can't make 'no_such_net'" in printed
+
+
+def test_a_monai_bundle_is_imported_from_its_folder(place: Path, run: Run, tmp_path: Path) -> None:
+    nets = pytest.importorskip("monai.networks.nets", reason="needs monai: pip install 'radiolucent[imports]'")
+    made: dict[str, Any] = {"in_channels": 1, "out_channels": 3, "growth_rate": 4, "block_config": [2, 2]}
+    for part in ("configs", "models"):
+        (tmp_path / "lung" / part).mkdir(parents=True)
+    shape = {"inputs": {"image": {"num_channels": 1, "spatial_shape": [64, 64]}}}
+    metadata = {"name": "lung", "version": "0.3.1", "description": "Tried.", "network_data_format": shape}
+    (tmp_path / "lung" / "configs" / "metadata.json").write_text(json.dumps(metadata))
+    network = {"network_def": {"_target_": "DenseNet", "spatial_dims": 2, **made}}
+    (tmp_path / "lung" / "configs" / "inference.json").write_text(json.dumps(network))
+    torch.manual_seed(0)
+    torch.save(nets.DenseNet(spatial_dims=2, **made).state_dict(), tmp_path / "lung" / "models" / "model.pt")
+    words = ("--findings", place / "findings.txt", "--modality", "CT", "-o", tmp_path / "bundle")
+    printed = run("engine", "import", "monai-bundle", tmp_path / "lung", *words)
+    assert "lung@0.3.1: class activation map" in printed
+    shown = run("engine", "show", tmp_path / "bundle")
+    assert "glioma" in shown
+    assert "its performance was not measured here" in shown
