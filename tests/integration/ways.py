@@ -93,7 +93,7 @@ class OpenGateway(RunningGateway):
 
     def wait_until_read(self, uid: str) -> None:
         """Until a study is read."""
-        wait_for(lambda: self.study(uid)[0] in ("read", "partly-read"), 180, f"{uid} to be read")
+        wait_for(lambda: self.study(uid)[0] in ("read", "partly-read"), 400, f"{uid} to be read")
 
 
 PROGRAM = (sys.executable, "-c", "from radiolucent.cli.main import main; main()")

@@ -82,8 +82,12 @@ def _questions(
         yield Step(name="counts", turn=_counted(counting.turn), every_s=COUNT_EVERY_S)
 
 
-def _counted(turn: Callable[[], int]) -> Callable[[], Done]:
-    return lambda: Done(taken=turn())
+def _counted(turn: Callable[[], int | None]) -> Callable[[], Done]:
+    def counted() -> Done:
+        taken = turn()
+        return Done(taken=taken or 0, idle=taken is None)
+
+    return counted
 
 
 def _folder(chosen: WatchedFolderSettings, receiver: StoreReceiver, spool: Spool) -> Step:

@@ -26,10 +26,16 @@ END_WITHIN_S: Final = 10.0
 
 @dataclass(frozen=True, kw_only=True)
 class Done:
-    """What one turn did: objects taken, and what went wrong without ending it (empty where nothing did)."""
+    """What one turn did: objects taken, and what went wrong without ending it (empty where nothing did).
+
+    Parameters
+    ----------
+    idle : there was nothing to do, so that nothing is known of whether it would have worked.
+    """
 
     taken: int = 0
     trouble: str = ""
+    idle: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,10 +79,14 @@ def _run(store: Store, step: Step, stopping: threading.Event) -> None:
     failures, taken, told_at = 0, 0, 0.0
     while not stopping.is_set():
         done = _turn(step)
+        if done.idle and failures:
+            stopping.wait(step.every_s)
+            continue
+        works_again = failures > 0 and not done.trouble
         failures = failures + 1 if done.trouble else 0
         taken += done.taken
         wait_s = min(step.every_s * 2 ** min(failures, 16), max(LONGEST_WAIT_S, step.every_s))
-        due = done.trouble or taken or time.monotonic() - told_at >= TELL_EVERY_S
+        due = done.trouble or taken or works_again or time.monotonic() - told_at >= TELL_EVERY_S
         if due and _tell(store, step.name, done.trouble, taken=taken, wait_s=wait_s, first=failures == 1):
             told_at, taken = time.monotonic(), 0
         stopping.wait(wait_s)

@@ -34,8 +34,8 @@ class Counting:
     clock: Callable[[], datetime] = _now
     _said: dict[str, tuple[int, datetime]] = field(default_factory=dict)
 
-    def turn(self) -> int:
-        """Ask for every study that is coming in and that no association brings more of just now.
+    def turn(self) -> int | None:
+        """Ask for every study that is coming in and that no association brings more of just now; None without one.
 
         Raises
         ------
@@ -49,7 +49,7 @@ class Counting:
             del self._said[uid]
         for progress in arriving:
             self._ask(progress)
-        return 0
+        return 0 if arriving else None
 
     def _is_asked(self, progress: Progress) -> bool:
         return progress.open_associations == 0 and progress.study.latest_revision == 0

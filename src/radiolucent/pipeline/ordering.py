@@ -45,8 +45,8 @@ class OrderSearch:
     give_up_after: timedelta = timedelta(hours=1)
     clock: Callable[[], datetime] = _now
 
-    def turn(self) -> int:
-        """Ask for every study that is due; gives how many orders were found.
+    def turn(self) -> int | None:
+        """Ask for every study that is due; gives how many orders were found, None where nobody had to be asked.
 
         Raises
         ------
@@ -68,7 +68,7 @@ class OrderSearch:
             self._found(study, order)
         if failure:
             raise QueryFailed(failure)
-        return found
+        return found if due else None
 
     def _found(self, study: StudyRecord, order: Order | None) -> None:
         uid = study.study_instance_uid

@@ -55,8 +55,8 @@ class PriorSearch:
     at_once: int = 4
     clock: Callable[[], datetime] = _now
 
-    def turn(self) -> int:
-        """Ask for every study that is due; gives how many instances came.
+    def turn(self) -> int | None:
+        """Ask for every study that is due; gives how many instances came, None where nobody had to be asked.
 
         Raises
         ------
@@ -76,7 +76,7 @@ class PriorSearch:
         self._read_those_again()
         if failures:
             raise QueryFailed(failures[0])
-        return brought
+        return brought if due else None
 
     def _ask_of_one_patient(self, studies: Sequence[StudyRecord]) -> tuple[int, list[str]]:
         """One after the other: what was fetched for the first is here for the second."""

@@ -91,6 +91,19 @@ def test_a_failure_is_shown_and_forgotten_once_it_works(
     assert until(store, lambda one: one.state == "ok").reason == ""
 
 
+def test_a_turn_with_nothing_to_do_says_nothing_of_a_failure_before(store: Store, run: Callable[[Turns], None]) -> None:
+    turns = Turns(QueryFailed("away"), Done(idle=True))
+    run(turns)
+    until(store, lambda one: one.state == "failing")
+    before = turns.number
+    deadline = time.monotonic() + 20
+    while turns.number < before + 3 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert until(store, lambda _: True).state == "failing"
+    turns.what = [Done()]
+    until(store, lambda one: one.state == "ok")
+
+
 def test_it_waits_longer_after_each_failure_and_not_for_ever(
     store: Store, run: Callable[[Turns], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -105,7 +105,7 @@ def test_the_prior_is_here_before_the_study_is_read_and_is_not_asked_for_again(s
     assert prior.study_instance_uid == scene.prior_uid
     assert (prior.source_kind, prior.priority, prior.expected_instances) == ("prior", "backfill", 3)
     asked = len(scene.pacs.asked)
-    assert scene.search().turn() == 0
+    assert scene.search().turn() is None
     assert (len(scene.pacs.asked), scene.pacs.fetched) == (asked, [scene.prior_uid])
 
 
@@ -203,7 +203,7 @@ def test_a_pacs_that_is_away_holds_nobody_up_and_is_asked_later_and_later(scene:
     with pytest.raises(QueryFailed, match="pacs"):
         scene.search().turn()
     assert (scene.state(), scene.waits()) == ("open", False)
-    assert scene.search().turn() == 0  # not due yet
+    assert scene.search().turn() is None  # not due yet
     scene.pacs.away, scene.at = False, NOW + timedelta(seconds=16)
     assert scene.search().turn() == 3
     assert scene.state() == "answered"
@@ -221,12 +221,12 @@ def test_a_pacs_that_stays_away_is_given_up(scene: Scene) -> None:
     with pytest.raises(QueryFailed):
         scene.search().turn()
     assert scene.state() == "given-up"
-    assert scene.search().turn() == 0
+    assert scene.search().turn() is None
 
 
 def test_studies_of_long_ago_are_not_asked_about(scene: Scene) -> None:
     scene.at = NOW + timedelta(hours=7)
-    assert scene.search().turn() == 0
+    assert scene.search().turn() is None
     assert scene.state() == "not asked"
 
 
