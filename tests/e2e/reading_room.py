@@ -6,7 +6,9 @@ The engines were told the truth of the phantoms: what is tested is the way from 
 from __future__ import annotations
 
 import io
+import json
 import os
+import re
 import shutil
 import threading
 import time
@@ -281,3 +283,33 @@ class Desk:
 def chromium() -> str | None:
     """Where the browser is."""
     return shutil.which("chromium")
+
+
+def colours_of(me: Desk, selector: str) -> list[tuple[int, int, int]]:
+    """Colours of text, ground and border of what is seen of a selector."""
+    found = me.tab.evaluate(
+        """selector => [...document.querySelectorAll(selector)].filter(one => one.offsetParent).flatMap(one => {
+             const style = getComputedStyle(one);
+             return [style.color, style.backgroundColor, style.borderTopColor]; })""",
+        selector,
+    )
+    numbers = [[float(n) for n in re.findall(r"[\d.]+", one)] for one in found]
+    return [(int(n[0]), int(n[1]), int(n[2])) for n in numbers if len(n) == 3 or n[3] > 0]
+
+
+def changed(me: Desk, change: Callable[[Any], None]) -> None:
+    """Let the study's page reach the browser with a change in what the viewer is told."""
+
+    def pass_on(route: Any) -> None:
+        answer = route.fetch()
+        before, start, rest = answer.text().partition("data-viewer-study>")
+        told, end, after = rest.partition("</script>")
+        view = json.loads(told)
+        change(view)
+        route.fulfill(response=answer, body=before + start + json.dumps(view).replace("<", "\\u003c") + end + after)
+
+    me.tab.route(lambda url: bool(re.search(r"/studies/[\d.]+$", url)), pass_on)
+
+
+def shape(room: Server) -> tuple[int, int]:
+    return room.bleed.datasets[0].Rows, room.bleed.datasets[0].Columns

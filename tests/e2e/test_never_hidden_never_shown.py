@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -15,7 +14,7 @@ from PIL import Image
 
 from radiolucent.phantom.studies import PhantomStudy
 from radiolucent.store.site import Site
-from tests.e2e.reading_room import Desk, Server
+from tests.e2e.reading_room import Desk, Server, changed, colours_of, shape
 
 Sit = Callable[..., Desk]
 MAPS = "[data-viewer-finding]"
@@ -57,38 +56,8 @@ def shown(seat: Desk, room: Server) -> Desk:
     return seat
 
 
-def shape(room: Server) -> tuple[int, int]:
-    return room.bleed.datasets[0].Rows, room.bleed.datasets[0].Columns
-
-
 def pane(me: Desk, index: int = 0) -> str:
     return str(me.tab.locator(".viewer-pane").nth(index).inner_text())
-
-
-def colours_of(me: Desk, selector: str) -> list[tuple[int, int, int]]:
-    """Colours of text, ground and border of what is seen of a selector."""
-    found = me.tab.evaluate(
-        """selector => [...document.querySelectorAll(selector)].filter(one => one.offsetParent).flatMap(one => {
-             const style = getComputedStyle(one);
-             return [style.color, style.backgroundColor, style.borderTopColor]; })""",
-        selector,
-    )
-    numbers = [[float(n) for n in re.findall(r"[\d.]+", one)] for one in found]
-    return [(int(n[0]), int(n[1]), int(n[2])) for n in numbers if len(n) == 3 or n[3] > 0]
-
-
-def changed(me: Desk, change: Callable[[Any], None]) -> None:
-    """Let the study's page reach the browser with a change in what the viewer is told."""
-
-    def pass_on(route: Any) -> None:
-        answer = route.fetch()
-        before, start, rest = answer.text().partition("data-viewer-study>")
-        told, end, after = rest.partition("</script>")
-        view = json.loads(told)
-        change(view)
-        route.fulfill(response=answer, body=before + start + json.dumps(view).replace("<", "\\u003c") + end + after)
-
-    me.tab.route(lambda url: bool(re.search(r"/studies/[\d.]+$", url)), pass_on)
 
 
 # --- never hidden

@@ -16,7 +16,6 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from pydicom.dataset import Dataset
 
 from radiolucent.app.office import Office, office_of
 from radiolucent.app.parts import compose
@@ -52,8 +51,7 @@ ENGINE = "brain-mri"
 
 
 def _free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
+    with socket.create_server(("127.0.0.1", 0)) as sock:
         return int(sock.getsockname()[1])
 
 
@@ -65,8 +63,7 @@ class NoQueue:
     def delivery_states(self, deliveries: Any) -> dict[int, str]:
         return {}
 
-    def states(self, workflow_ids: Any) -> dict[str, str]:
-        return {}
+    states = delivery_states
 
     def take_over(self, alive: Any) -> int:
         return 0
@@ -167,9 +164,7 @@ def _zip(folder: Path) -> bytes:
     return buffer.getvalue()
 
 
-@cache
-def _slices() -> tuple[Dataset, ...]:
-    return tuple(make_study("brain-mr", ("glioma",), seed=11).datasets)
+_slices = cache(lambda: tuple(make_study("brain-mr", ("glioma",), seed=11).datasets))
 
 
 def _phantom(folder: Path, *, slices: int | None = 2, **header: str) -> tuple[str, bytes]:

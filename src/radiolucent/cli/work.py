@@ -31,9 +31,7 @@ def work(
     with errors_to_exit():
         chosen = load_settings(settings)
         if not (chosen.data_folder / "archive").is_dir():
-            raise SetupError(
-                f"no gateway keeps images in {chosen.data_folder}: start it, or mount its folder"
-            )
+            raise SetupError(f"no gateway keeps images in {chosen.data_folder}: start it, or mount its folder")
         called = name or f"{socket.gethostname()}/{os.getpid()}"
         out.print(f"worker {called} begins. Not for clinical use.", markup=False)
         run_worker(chosen, called)

@@ -20,7 +20,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
-from radiolucent.errors import SetupError
+from radiolucent.errors import SenderError, SetupError
 
 ALGORITHMS: Final = ("RS256", "PS256", "ES256", "EdDSA")
 """Asymmetric ones alone: with a shared secret whoever holds it could make anyone's token."""
@@ -31,8 +31,8 @@ _KNOWN_FOR: Final = timedelta(hours=1)
 _LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 
 
-class SignOnFailed(Exception):
-    """Nobody came in: `reason` is for the person and the trail, without anything that the provider sent."""
+class SignOnFailed(SenderError):
+    """Nobody came in: `reason` is for the person and the trail, without anything that the provider sent; try again."""
 
     def __init__(self, reason: str) -> None:
         self.reason = reason

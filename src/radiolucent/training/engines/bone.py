@@ -68,8 +68,8 @@ SCOPE = Scope(
         "Blocks of image numbers with clusters of near duplicates kept together; the set has no patient numbers, so a "
         "patient may still stand on both sides. Validation chose calibration, operating point, display scale and the "
         "sharpness of the pooling (1 of 0.5, 1, 2, 3, 5 and 8, on 200 of the films; the weights were fitted with 3), "
-        "and was looked at when the schedule was lengthened from 21 epochs to 90 after 19; the weights are those after "
-        "the last epoch."
+        "and was looked at when the schedule was lengthened from 21 epochs to 90 after 19, and when the levels of the "
+        "norms were measured on windows instead of whole films; the weights are those after the last epoch."
     ),
     shortcuts=(
         "Hardware: 72 of the 74 training and validation films with plates, screws, nails or wires are fractured, so "
