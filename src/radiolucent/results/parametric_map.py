@@ -61,7 +61,12 @@ def encode_parametric_map(
                 )
             ],
             voi_lut_transformations=[
-                VOILUTTransformation(window_center=heatmap.display_scale / 2, window_width=heatmap.display_scale)
+                VOILUTTransformation(
+                    window_center=heatmap.display_scale / 2,
+                    window_width=heatmap.display_scale,
+                    # the plain function subtracts 1 from the width, and may not be used for widths below 1
+                    voi_lut_function="LINEAR_EXACT",
+                )
             ],
             content_label="EVIDENCE",
             content_description=f"{kind.label}: AI evidence, not diagnostic"[:64],

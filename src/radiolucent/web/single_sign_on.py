@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-import httpx
+import httpx2
 from authlib.integrations.base_client.errors import OAuthError
 from authlib.integrations.httpx_client import OAuth2Client
 from joserfc import jwt
@@ -165,7 +165,7 @@ class SingleSignOn:
         try:
             with self._client(attempt.redirect) as client:
                 answer = client.fetch_token(where, code=code, code_verifier=attempt.verifier)
-        except (OAuthError, httpx.HTTPError, ValueError) as error:
+        except (OAuthError, httpx2.HTTPError, ValueError) as error:
             raise SignOnFailed(f"the provider gave no token ({type(error).__name__})") from error
         token = answer.get("id_token")
         if not isinstance(token, str):
@@ -219,7 +219,7 @@ class SingleSignOn:
                 answer = client.request("GET", address, withhold_token=True)
                 answer.raise_for_status()
                 found = answer.json()
-        except (httpx.HTTPError, ValueError) as error:
+        except (httpx2.HTTPError, ValueError) as error:
             raise SignOnFailed(f"the provider doesn't answer ({type(error).__name__})") from error
         if not isinstance(found, dict):
             raise SignOnFailed("the provider's answer isn't understood")
