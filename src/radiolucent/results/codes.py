@@ -26,7 +26,7 @@ VISUAL_EXPLANATION: Final = SrCode("130401", "DCM", "Visual explanation")
 AREA: Final = SrCode("42798000", "SCT", "Area")
 VOLUME: Final = SrCode("118565006", "SCT", "Volume")
 NO_UNITS: Final = SrCode("1", "UCUM", "no units")
-MILLIMETRE: Final = SrCode("mm", "UCUM", "millimeter")
+MILLIMETRE: Final = SrCode("mm", "UCUM", "mm")
 SQUARE_MILLIMETRE: Final = SrCode("mm2", "UCUM", "square millimeter")
 CUBIC_CENTIMETRE: Final = SrCode("cm3", "UCUM", "cubic centimeter")
 

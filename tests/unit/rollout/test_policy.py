@@ -10,7 +10,7 @@ from radiolucent.rollout.policy import ROLES, ROUTES, RULES, STATES, USES, decid
 
 EVERY = list(product(ROUTES, ROLES, STATES, (False, True), USES))
 LADDER = ("viewer", "resident", "radiologist", "lead", "admin")
-AI = ("urgency", "text", "heat", "decide", "modify")
+AI = ("urgency", "text", "heat", "decide", "modify", "acknowledge")
 
 # Who may use a route at its most permissive: V viewer, R resident, D radiologist, L lead, A admin, U auditor,
 # T validator, S sender. Written down apart from the table, letter by letter.
@@ -19,7 +19,7 @@ WHO = {
     "looked": "VRDLAT", "comment": "RDLAT", "decide": "DLAT", "modify": "DLAT", "set-urgency": "DLA",
     "claim": "RDLA", "finish": "DLA", "upload": "RDLAT", "training": "VRDLAT", "grant-training": "A",
     "monitoring": "LAU", "rollout": "LAUT", "sign-phase": "LA", "stop-ai": "DLA", "audit": "AU", "admin": "A",
-    "account": "VRDLAUTS", "send": "S",
+    "account": "VRDLAUTS", "send": "S", "acknowledge": "DLA",
 }  # fmt: skip
 LETTER: dict[str, str] = dict(zip(ROLES, "VRDLAUTS", strict=True))
 
