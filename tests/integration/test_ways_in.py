@@ -176,7 +176,8 @@ def test_the_prior_is_read_too_and_goes_nowhere(site: Site) -> None:
 def test_a_watched_pacs_gives_what_is_new_once(site: Site) -> None:
     wait_for(lambda: site.gateway.study(uid(site.watched))[0] == "not-read", 120, "the watched study")
     assert site.gateway.study(uid(site.watched))[1] == "watched-pacs"
-    fetched = site.gateway.rows("select purpose, state, attempts from fetches where pacs = 'old'")
+    query = "select purpose, state, attempts from fetches where pacs = 'old' and study_instance_uid = ?"
+    fetched = site.gateway.rows(query, uid(site.watched))
     assert fetched == [("watched-pacs", "fetched", 1)]
 
 

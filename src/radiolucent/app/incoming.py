@@ -99,7 +99,7 @@ def folder_told(outcomes: Counter[Outcome]) -> Done:
     """What a sweep of a folder says of the way: files that stay for now are trouble, refused ones are put aside.
 
     >>> folder_told(Counter({Outcome.STORED: 2, Outcome.OUT_OF_SPACE: 1}))
-    Done(taken=2, trouble='1 files stay where they are: the archive is full: send again later')
+    Done(taken=2, trouble='1 files stay where they are: the archive is full: send again later', idle=False)
     """
     taken = sum(count for outcome, count in outcomes.items() if ANSWERS[outcome].accepted)
     stay = [outcome for outcome in (Outcome.OUT_OF_SPACE, Outcome.FAILED) if outcomes[outcome]]

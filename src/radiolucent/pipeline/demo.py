@@ -45,7 +45,7 @@ CASES: tuple[Case, ...] = (
     Case(name="meningioma", kind="brain-mr", findings=("meningioma",), seed=12),
     Case(name="pituitary-tumour", kind="brain-mr", findings=("pituitary-tumour",), seed=957),
     Case(name="clean", kind="brain-mr", findings=(), seed=14),
-    Case(name="bleed", kind="head-ct", findings=("intraparenchymal-haemorrhage",), seed=22, change="smaller"),
+    Case(name="bleed", kind="head-ct", findings=("intraparenchymal-haemorrhage",), seed=21, change="smaller"),
     Case(name="effusion", kind="chest-xr", findings=("effusion",), seed=37, change="smaller"),
     Case(name="limb", kind="bone-xr", findings=(), seed=20),
 )
