@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from radiolucent.phantom.studies import make_study
 from radiolucent.rollout.trust import packaged_text
 from radiolucent.store.room import Decision
 from radiolucent.store.room import Room as Rows
@@ -48,18 +49,25 @@ def _decided(room: Any, study: str, outcome: str, trust: int | None, times: int,
             )
 
 
+def _of_the_demo(room: Any, *, wanted: bool) -> str:
+    """The one of the demo's two studies that is urgent, or the other; tests before may have uploaded more."""
+    made = [make_study("brain-mr", found, seed=seed) for found, seed in ((("glioma",), 11), ((), 14))]
+    known = {str(one.datasets[0].StudyInstanceUID) for one in made}
+    every = [one for one in room.premises.source.every() if one.study_instance_uid in known]
+    [chosen] = [one for one in every if is_urgent(one.reading) == wanted]
+    return str(chosen.study_instance_uid)
+
+
 @pytest.fixture
 def calm(room: Any) -> str:
     """The study in which nothing is urgent."""
-    [found] = [one for one in room.premises.source.every() if not is_urgent(one.reading)]
-    return str(found.study_instance_uid)
+    return _of_the_demo(room, wanted=False)
 
 
 @pytest.fixture
 def urgent(room: Any) -> str:
     """The other one."""
-    [found] = [one for one in room.premises.source.every() if is_urgent(one.reading)]
-    return str(found.study_instance_uid)
+    return _of_the_demo(room, wanted=True)
 
 
 @pytest.fixture
