@@ -13,20 +13,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from tests.e2e.reading_room import FLAGS, NOISE
 from tests.e2e.viewer_page import COLUMNS, PEAK, PLACE, ROWS, SLICES, Page, served
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: make test")
-FLAGS = [
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-NOISE = "GPU stall due to ReadPixels"
 
 
 @pytest.fixture(scope="module")

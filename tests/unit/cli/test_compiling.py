@@ -26,18 +26,6 @@ def net(classes=3):
 Run = Callable[..., Any]
 
 
-@pytest.fixture
-def run() -> Run:
-    """Run a command and check how it ends."""
-
-    def command(*words: object, ends: int = 0) -> str:
-        result = CliRunner().invoke(app, [str(word) for word in words])
-        assert result.exit_code == ends, f"{result.output}\n{result.exception!r}"
-        return result.output
-
-    return command
-
-
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A user's folder: a network, its weights, the list of its outputs."""

@@ -11,24 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from typer.testing import CliRunner
 
-from radiolucent.cli.main import app
 from radiolucent.phantom.studies import make_study
 
 Run = Callable[..., str]
-
-
-@pytest.fixture
-def run() -> Run:
-    """Run a command and check how it ends."""
-
-    def command(*words: object, ends: int = 0) -> str:
-        result = CliRunner().invoke(app, [str(word) for word in words])
-        assert result.exit_code == ends, f"{result.output}\n{result.exception!r}"
-        return result.output
-
-    return command
 
 
 @pytest.fixture(scope="module")
