@@ -1,4 +1,4 @@
-"""Peers that the integration tests talk to, started once and stopped by their process."""
+"""Peers that the integration tests talk to: each file has its own, so that none sees what another has stored."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def cases() -> Any:
     return _load("radiolucent_result_cases", path)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def _orthanc_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orthanc]:
     peers = _load("radiolucent_peers", Path(__file__).with_name("peers.py"))
     try:
@@ -44,6 +44,6 @@ def _orthanc_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orthan
 
 @pytest.fixture
 def orthanc(_orthanc_server: Orthanc) -> Iterator[Orthanc]:
-    """The session's Orthanc, with this thread taken to where it listens."""
+    """The file's Orthanc, with this thread taken to where it listens."""
     with _orthanc_server.inside():
         yield _orthanc_server
