@@ -15,7 +15,7 @@ from typing import Annotated, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from radiolucent.engines.manifest import Manifest, load_manifest
 from radiolucent.errors import DigestMismatch, InvalidBundle
@@ -23,6 +23,8 @@ from radiolucent.errors import DigestMismatch, InvalidBundle
 SUMS = "SHA256SUMS"
 REQUIRED = ("manifest.toml", "graph.onnx", "card.md", SUMS)
 _LINE = re.compile(r"(?P<digest>[0-9a-f]{64})  (?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)")
+
+_TWO_SIDED_95 = 1.959964  # standard deviations to each side that hold 95 % of a normal distribution
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 
@@ -32,6 +34,22 @@ class _Table(BaseModel):
 
 
 Model = TypeVar("Model", bound=_Table)
+
+
+class ScalingSpread(_Table):
+    """How far a scaling's two numbers vary when its cases are drawn anew by group: their variances and covariance."""
+
+    slope: float = Field(ge=0, description="variance of the slope")
+    intercept: float = Field(ge=0, description="variance of the intercept")
+    covariance: float
+    groups: int = Field(ge=2, description="groups (patients, where they are known) that were drawn from")
+    draws: int = Field(ge=2)
+
+    @model_validator(mode="after")
+    def _is_a_covariance(self) -> ScalingSpread:
+        if self.covariance**2 > self.slope * self.intercept * (1 + 1e-6):
+            raise ValueError("the covariance is larger than the variances allow")
+        return self
 
 
 class CalibrationEntry(_Table):
@@ -44,6 +62,7 @@ class CalibrationEntry(_Table):
     intercept: float
     n: int = Field(ge=1, description="cases it was fitted on")
     source: str
+    spread: ScalingSpread | None = Field(default=None, description="None: no interval is known")
 
 
 class Calibration(_Table):
@@ -126,6 +145,19 @@ class Bundle:
         """Calibrated probability in [0, 1], or None where this finding has no calibration."""
         entry = self.calibration.findings.get(finding) if self.calibration else None
         return None if entry is None else _sigmoid(entry.slope * logit + entry.intercept)
+
+    def probability_interval(self, finding: str, logit: float) -> tuple[float, float] | None:
+        """95 % interval of `probability`; None where the bundle holds no spread for the finding.
+
+        It tells how well the calibration is known from its cases. It isn't the spread of single patients.
+        """
+        entry = self.calibration.findings.get(finding) if self.calibration else None
+        if entry is None or entry.spread is None:
+            return None
+        spread, middle = entry.spread, entry.slope * logit + entry.intercept
+        variance = spread.slope * logit**2 + 2 * spread.covariance * logit + spread.intercept
+        half = _TWO_SIDED_95 * math.sqrt(max(variance, 0.0))
+        return _sigmoid(middle - half), _sigmoid(middle + half)
 
     def operating_point(self, finding: str) -> float:
         """The probability (uncalibrated: the score) from which the finding counts as present; 0.5 without a table."""

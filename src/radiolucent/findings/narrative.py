@@ -194,6 +194,8 @@ def _figures(finding: Finding, words: Phrases) -> str:
         value, threshold = words.number(finding.score, 2), words.number(finding.operating_point, 2)
         return f"{words.words['score']} {value}, {words.words['threshold']} {threshold}"
     value, threshold = words.percent(finding.probability), words.percent(finding.operating_point)
+    if finding.interval is not None:
+        value += f" ({words.interval(finding.interval)})"
     return f"{words.words['probability']} {value}, {words.words['threshold']} {threshold}"
 
 

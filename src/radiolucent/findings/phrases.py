@@ -79,6 +79,14 @@ class Phrases(TableModel):
             return f"{self.words['under']} 1 %"
         return f"{self.words['over']} 99 %" if percent > 99 else f"{percent} %"
 
+    def interval(self, bounds: tuple[float, float]) -> str:
+        """The 95 % interval of a calibrated probability, in words.
+
+        >>> phrases("en").interval((0.714, 0.93))
+        '95 % interval 71 % to 93 %'
+        """
+        return self.words["interval"].format(low=self.percent(bounds[0]), high=self.percent(bounds[1]))
+
 
 @cache
 def phrases(language: str) -> Phrases:

@@ -154,6 +154,7 @@ class Finding:
     name : key of `findings.taxonomy`.
     logit : raw output of the graph, after the study rule.
     probability : calibrated, or None where the bundle has no calibration for it; then no % is ever shown.
+    interval : 95 % interval of `probability`, from the cases it was calibrated on; None where none is known.
     operating_point : probability (or, uncalibrated, score) from which it counts as present.
     positive : at or above the operating point.
     frame_logits : logit of every frame of the series.
@@ -183,6 +184,7 @@ class Finding:
     confidence: Graded | None = None
     change: Literal["new", "larger", "smaller", "unchanged", "resolved", "not-compared"] | None = None
     change_note: str = ""
+    interval: tuple[float, float] | None = None
 
     def _repr_html_(self) -> str:
         """One line for a notebook."""

@@ -249,6 +249,7 @@ def _finding(
         positive=positive,
         frame_logits=tuple(float(value) for value in frame_logits),
         heatmap=heatmap,
+        interval=bundle.probability_interval(entry.name, logit),
     )
     return replace(finding, localisation=_localisation(finding, stack, completeness)) if positive else finding
 

@@ -190,7 +190,7 @@ def _leading_view(
         "change": CHANGES[finding.change] if finding.change else "",
         "prior_date": cut(day(facts.prior_study_date), 16, SHORT_CUT),
         "basis": finding.basis,
-        "interval": _NOT_CALIBRATED if finding.probability is None else _NO_INTERVAL,
+        "interval": _interval(finding),
         "place": cut(place[:1].upper() + place[1:], room.place),
         "status": status,
         "reason": cut(_sentence(where.reason if where else ""), 200),
@@ -204,6 +204,15 @@ def _leading_view(
         "verify_line": in_one_line(notes.verify, room.place) if notes else "",
         "mimics_line": in_one_line(notes.mimics, room.line) if notes else "",
     }
+
+
+def _interval(finding: Finding) -> str:
+    """How well the calibrated probability is known."""
+    if finding.probability is None:
+        return _NOT_CALIBRATED
+    if finding.interval is None:
+        return _NO_INTERVAL
+    return f"{phrases('en').interval(finding.interval)}: how well the cases it was calibrated on fix it."
 
 
 def _lines(reasons: Sequence[str], room: _Room) -> list[str]:

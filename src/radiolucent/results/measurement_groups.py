@@ -239,6 +239,9 @@ def _comment(finding: Finding, series: SeriesReading, region: Region | None = No
     chance = f"score {finding.score:.3f}" if finding.probability is None else f"probability {finding.probability:.3f}"
     side = "at or above" if finding.positive else "below"
     parts.append(f"{kind.label}: {chance}, {side} the operating point {finding.operating_point:.3f}.")
+    if finding.interval is not None:
+        low, high = finding.interval
+        parts.append(f"95 % interval of this probability: {low:.3f} to {high:.3f}, from the calibration cases.")
     if not finding.positive:
         parts.append("Not found by this engine; that does not rule it out.")
     if region is not None and region.centroid_mm is not None:

@@ -242,6 +242,7 @@ def _common(finding: Finding) -> dict[str, Any]:
         "value": value,
         "kind": kind,
         "operating_point": point,
+        "interval": "" if finding.interval is None else "{:.2f} to {:.2f}".format(*finding.interval),
         "basis": finding.basis,
         "bar": value_bar(number, finding.operating_point, f"{label}: {kind} {value}, operating point {point}"),
         "change": CHANGES[finding.change] if finding.change else "",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from radiolucent.evaluate.classification import choose_threshold, sensitivity, specificity
 
 LEAST_SENSITIVITY = 0.90
+_REAL = ("slope", "intercept", "covariance")
 RULE = (
     "the highest threshold with sensitivity ≥ 0.90 on the calibration cases (single slices), moved to the middle of "
     "the gap below it"
@@ -26,6 +28,22 @@ class Scaling:
     def __call__(self, logits: NDArray[np.floating]) -> NDArray[np.float64]:
         """Probabilities, float64, same shape."""
         return np.asarray(1 / (1 + np.exp(-(self.slope * np.asarray(logits, dtype=np.float64) + self.intercept))))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread:
+    """Variances and covariance of a scaling's two numbers under redrawing its cases by group."""
+
+    slope: float
+    intercept: float
+    covariance: float
+    groups: int
+    draws: int
+
+    @property
+    def table(self) -> dict[str, float | int]:
+        """As ``calibration.json`` holds it: six significant digits."""
+        return {name: float(f"{value:.6g}") if name in _REAL else value for name, value in asdict(self).items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +97,51 @@ def fit_scaling(logits: NDArray[np.floating], truth: NDArray[np.bool_], steps: i
         if float(np.abs(stride * move).max()) < 1e-9:
             break
     return Scaling(slope=max(float(beta[0]), 1e-3), intercept=float(beta[1]))
+
+
+def spread_of_scaling(
+    logits: NDArray[np.floating], truth: NDArray[np.bool_], groups: NDArray[Any], *, draws: int = 500, seed: int = 0
+) -> Spread | None:
+    """How well a scaling is known: fitted again on groups drawn with replacement (bootstrap by group).
+
+    A draw without a positive or without a negative case can't be fitted and is left out.
+
+    Parameters
+    ----------
+    logits : (cases,), finite.
+    truth : bool (cases,)
+    groups : (cases,), what is drawn together: a patient, where patients are known.
+
+    Returns
+    -------
+    None where there are fewer than two groups, or fewer than two draws could be fitted.
+
+    Source
+    ------
+    Efron & Tibshirani, An Introduction to the Bootstrap, 1993, chapter 8; groups as in Field & Welsh,
+    doi:10.1111/j.1467-9868.2007.00593.x.
+    """
+    names = np.unique(groups)
+    if len(names) < 2:
+        return None
+    members = [np.flatnonzero(groups == name) for name in names]
+    random = np.random.default_rng(seed)
+    fitted = []
+    for _ in range(draws):
+        rows = np.concatenate([members[index] for index in random.integers(0, len(names), len(names))])
+        if truth[rows].any() and not truth[rows].all():
+            scaling = fit_scaling(logits[rows], truth[rows])
+            fitted.append((scaling.slope, scaling.intercept))
+    if len(fitted) < 2:
+        return None
+    matrix = np.cov(np.array(fitted), rowvar=False)
+    return Spread(
+        slope=float(matrix[0, 0]),
+        intercept=float(matrix[1, 1]),
+        covariance=float(matrix[0, 1]),
+        groups=len(names),
+        draws=len(fitted),
+    )
 
 
 def choose_point(probabilities: NDArray[np.floating], truth: NDArray[np.bool_]) -> Point:

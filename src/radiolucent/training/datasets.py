@@ -24,11 +24,14 @@ Report = Callable[[int, int], None]
 SYMMETRIC = 0.93
 
 
-def build_pack(recipe: EngineRecipe, folders: list[Path], report: Report | None = None) -> Pack:
+def build_pack(
+    recipe: EngineRecipe, folders: list[Path], report: Report | None = None, *, split: str | None = None
+) -> Pack:
     """Preprocess every row of the folders once, at canvas size.
 
     Parameters
     ----------
+    split : only rows of it; None takes all.
     report : called with (rows done, rows in all).
 
     Raises
@@ -36,7 +39,11 @@ def build_pack(recipe: EngineRecipe, folders: list[Path], report: Report | None 
     SetupError
         If a folder can't be read, or no row has a finding of the recipe.
     """
-    rows = [row for row in folder_rows(folders) if any(name in row.labels for name in recipe.findings)]
+    rows = [
+        row
+        for row in folder_rows(folders)
+        if split in (None, row.split) and any(name in row.labels for name in recipe.findings)
+    ]
     if not rows:
         raise SetupError(f"the folders of --data hold no image labelled with {', '.join(recipe.findings)}")
     side = recipe.canvas

@@ -25,7 +25,7 @@ from radiolucent.evaluate.layouts import Row, draw_outlines, read_pixels
 from radiolucent.findings.priors import learn_prior
 from radiolucent.imaging.body import body_box
 from radiolucent.training.augment import mirror_half
-from radiolucent.training.calibrate import RULE, choose_point, fit_scaling
+from radiolucent.training.calibrate import RULE, choose_point, fit_scaling, spread_of_scaling
 from radiolucent.training.draw import cover_of
 from radiolucent.training.measuring import predict
 from radiolucent.training.pack import Pack, join_packs
@@ -179,12 +179,14 @@ def calibrated(
         known = np.isfinite(cases.labels[:, index])
         truth = cases.labels[known, index] > 0.5
         scaling = fit_scaling(logits[known, index], truth)
+        spread = spread_of_scaling(logits[known, index], truth, cases.group[known])
         point = choose_point(scaling(logits[known, index]), truth)
         calibration[name] = {
             "slope": round(scaling.slope, 6),
             "intercept": round(scaling.intercept, 6),
             "n": int(known.sum()),
             "source": source,
+            **({"spread": spread.table} if spread else {}),
         }
         points[name] = {
             "probability": round(point.probability, 6),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -136,3 +137,9 @@ class Tiny:
 def tiny(tmp_path: Path) -> Tiny:
     """Makes tiny bundles under the test's own folder."""
     return Tiny(folder=tmp_path)
+
+
+@pytest.fixture(scope="session")
+def tiny_in() -> Callable[[Path], Tiny]:
+    """Makes tiny bundles under any folder: for what a whole file of tests shares."""
+    return lambda folder: Tiny(folder=folder)

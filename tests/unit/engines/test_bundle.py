@@ -148,6 +148,37 @@ def test_calibration_gives_the_platt_probability_and_none_where_there_is_none(ti
     assert bundle.score(0.0) == 0.5
 
 
+SPREAD = {"slope": 0.04, "intercept": 0.09, "covariance": -0.03, "groups": 20, "draws": 500}
+
+
+@given(st.floats(-30, 30))
+def test_the_interval_holds_the_probability_and_is_that_of_the_line(tiny_with_spread: Any, logit: float) -> None:
+    value = tiny_with_spread.probability("glioma", logit)
+    low, high = tiny_with_spread.probability_interval("glioma", logit)
+    assert low <= value <= high
+    half = 1.959964 * math.sqrt(0.04 * logit**2 - 0.06 * logit + 0.09)
+    assert low == pytest.approx(1 / (1 + math.exp(-(2 * logit - 1 - half))), abs=1e-9)
+    assert high == pytest.approx(1 / (1 + math.exp(-(2 * logit - 1 + half))), abs=1e-9)
+    assert tiny_with_spread.probability_interval("meningioma", logit) is None
+
+
+@pytest.fixture(scope="module")
+def tiny_with_spread(tmp_path_factory: pytest.TempPathFactory, tiny_in: Any) -> Any:
+    tiny = tiny_in(tmp_path_factory.mktemp("bundles"))
+    return load_bundle(tiny.make(files={"calibration.json": tiny.calibration(spread=SPREAD)}))
+
+
+def test_without_a_spread_there_is_no_interval(tiny: Any) -> None:
+    assert load_bundle(tiny.make()).probability_interval("glioma", 1.0) is None
+    assert load_bundle(tiny.make("bare", files={"calibration.json": None})).probability_interval("glioma", 1.0) is None
+
+
+@pytest.mark.parametrize("wrong", [{"covariance": 0.1}, {"slope": -0.1}, {"groups": 1}, {"draws": 1}])
+def test_a_spread_that_can_not_be_is_refused(tiny: Any, wrong: dict[str, float]) -> None:
+    with pytest.raises(InvalidBundle, match=r"calibration\.json: findings\.glioma\.spread"):
+        load_bundle(tiny.make(files={"calibration.json": tiny.calibration(spread=SPREAD | wrong)}))
+
+
 def test_a_bundle_without_calibration_gives_no_probability_at_all(tiny: Any) -> None:
     bundle = load_bundle(tiny.make(files={"calibration.json": None}))
     assert bundle.calibration is None

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("torch", reason="needs the torch extra: make torch")
 
-from radiolucent.training.calibrate import LEAST_SENSITIVITY, RULE, choose_point, fit_scaling
+from radiolucent.training.calibrate import LEAST_SENSITIVITY, RULE, choose_point, fit_scaling, spread_of_scaling
 
 
 def test_scaling_finds_the_numbers_that_made_the_labels() -> None:
@@ -50,3 +50,44 @@ def test_the_chosen_point_keeps_its_promise(seed: int) -> None:
 
 def test_the_rule_states_the_least_sensitivity() -> None:
     assert f"{LEAST_SENSITIVITY:.2f}" in RULE
+
+
+def made_cases(seed: int, patients: int = 60, each: int = 5) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    random = np.random.default_rng(seed)
+    logits = random.normal(0, 2, patients * each)
+    truth = random.random(patients * each) < 1 / (1 + np.exp(-(0.8 * logits - 0.3)))
+    return logits, truth, np.repeat(np.arange(patients), each)
+
+
+def test_the_spread_is_that_of_sets_drawn_from_the_same_world() -> None:
+    fitted = [fit_scaling(*made_cases(seed)[:2]) for seed in range(200)]
+    spread = spread_of_scaling(*made_cases(1000))
+    assert spread is not None
+    assert (spread.groups, spread.draws) == (60, 500)
+    assert spread.slope == pytest.approx(np.var([one.slope for one in fitted]), rel=0.6)
+    assert spread.intercept == pytest.approx(np.var([one.intercept for one in fitted]), rel=0.6)
+
+
+def test_cases_that_repeat_each_other_widen_the_spread_where_they_are_one_group() -> None:
+    logits, truth, _ = made_cases(3, patients=60, each=1)
+    logits, truth = np.repeat(logits, 4), np.repeat(truth, 4)
+    apart = spread_of_scaling(logits, truth, np.arange(240))
+    together = spread_of_scaling(logits, truth, np.repeat(np.arange(60), 4))
+    assert apart is not None
+    assert together is not None
+    assert together.slope > 2 * apart.slope
+    assert together.intercept > 2 * apart.intercept
+
+
+def test_one_group_or_one_kind_of_case_tells_no_spread() -> None:
+    logits, truth, _ = made_cases(4)
+    assert spread_of_scaling(logits, truth, np.zeros(len(logits))) is None
+    assert spread_of_scaling(logits, np.ones(len(logits), dtype=bool), np.arange(len(logits))) is None
+
+
+def test_the_table_of_a_spread_holds_whole_numbers_whole() -> None:
+    spread = spread_of_scaling(*made_cases(5), draws=20)
+    assert spread is not None
+    assert spread.table["groups"] == 60
+    assert isinstance(spread.table["draws"], int)
+    assert spread.table["slope"] == pytest.approx(spread.slope, rel=1e-5)
