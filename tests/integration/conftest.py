@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.integration.postgres import Postgres, PostgresMissing, postgres
+
 if TYPE_CHECKING:
     from tests.integration.peers import Orthanc
 
@@ -47,3 +49,13 @@ def orthanc(_orthanc_server: Orthanc) -> Iterator[Orthanc]:
     """The file's Orthanc, with this thread taken to where it listens."""
     with _orthanc_server.inside():
         yield _orthanc_server
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Postgres]:
+    """A PostgreSQL that only this file has."""
+    try:
+        with postgres() as running:
+            yield running
+    except PostgresMissing:
+        pytest.skip("needs PostgreSQL: run scripts/install-peers")

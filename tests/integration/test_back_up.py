@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,7 +14,8 @@ from radiolucent.store.instances import Instances, NewInstance, StudyHeader
 from radiolucent.store.records import TurnedAwayRecord
 from radiolucent.store.studies import Filters, Studies
 from radiolucent.store.unit_of_work import open_store
-from tests.integration.postgres import Postgres, PostgresMissing, postgres
+from tests.integration.postgres import Postgres
+from tests.integration.senders import tool
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -50,23 +49,13 @@ def data(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Postgres]:
-    if shutil.which("pg_dump") is None:
-        pytest.skip("needs PostgreSQL: run scripts/install-peers")
-    try:
-        with postgres() as running:
-            yield running
-    except PostgresMissing:
-        pytest.skip("needs PostgreSQL: run scripts/install-peers")
-
-
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_what_was_backed_up_and_restored_holds_the_same_rows_and_files(
     request: pytest.FixtureRequest, tmp_path: Path, kind: str
 ) -> None:
     before, after = "", ""
     if kind == "postgresql":
+        tool("pg_dump")
         there: Postgres = request.getfixturevalue("cluster")
         before, after = there.database("before"), there.database("after")
     a_gateways_data(tmp_path / "data", before)

@@ -20,7 +20,7 @@ from radiolucent.pipeline.receiving import StoreReceiver
 from radiolucent.store.archive import Archive
 from radiolucent.store.studies import Studies
 from radiolucent.store.unit_of_work import Store, open_store
-from tests.integration.postgres import Postgres, PostgresMissing, postgres
+from tests.integration.postgres import Postgres
 from tests.integration.raw_peer import RawPeer, data_value, encoded, store_command
 from tests.integration.senders import OURS
 from tests.unit.ingest.receivers import small_object
@@ -33,15 +33,6 @@ def _listening(store: Store, archive: Archive) -> Iterator[Listener]:
     with Listener(StoreReceiver(store, archive), spool, terms=Terms(ae_title=OURS)) as listener:
         yield listener
     assert [path for path in archive.incoming.rglob("*") if path.is_file()] == []
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Postgres]:
-    try:
-        with postgres() as running:
-            yield running
-    except PostgresMissing:
-        pytest.skip("needs PostgreSQL: run scripts/install-peers")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -13,22 +12,12 @@ import pytest
 
 from radiolucent.phantom.studies import make_study
 from tests.integration.gateways import DONE_WITHIN_S, RunningGateway, wait_for
-from tests.integration.postgres import Postgres, PostgresMissing, postgres
+from tests.integration.postgres import Postgres
+from tests.integration.senders import tool
 
 WORK = 'workers = 0\nengines = ["brain-mri"]\n'
 EARLIER = "from radiolucent.pipeline import workflows; workflows.VERSION = 'workflows-0'"
 """What a release was that had other steps: the same program under another version of its workflows."""
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Postgres]:
-    if shutil.which("storescu") is None:
-        pytest.skip("needs storescu: run scripts/install-peers")
-    try:
-        with postgres() as running:
-            yield running
-    except PostgresMissing:
-        pytest.skip("needs PostgreSQL: run scripts/install-peers")
 
 
 class Site:
@@ -89,6 +78,7 @@ class Site:
 @pytest.fixture(scope="module")
 def site(cluster: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """One that begins with what yesterday's release left: a study in the queue and one half read by a dead worker."""
+    tool("storescu")
     running = Site(tmp_path_factory.mktemp("site"), cluster)
     running.gateway.program = EARLIER
     running.gateway.start()
