@@ -21,7 +21,10 @@ CASE_CHECKS: Mapping[str, tuple[str, str]] = {
     "in-prior": ("lies where this finding usually is", "lies where this finding usually is"),
     "focality": ("the shape is usual for this finding", "the shape is unusual for this finding"),
     "stability": ("similar under small changes of the image", "similar under small changes of the image"),
-    "deletion-drop": ("logits lost when what it points at is blurred", "logits lost when what it points at is blurred"),
+    "deletion-drop": (
+        "logits lost when what it points at is taken away",
+        "logits lost when what it points at is taken away",
+    ),
     "agreement": (
         "of the strongest tenth is shared with other methods",
         "of the strongest tenth is shared with others",
@@ -145,7 +148,7 @@ class CaseMeasures:
     in_body, in_prior : share of the drawn evidence inside the body, and there where the finding usually lies.
     focality : 1 where the shape is usual for the finding, else 0.
     stability : similarity under small changes of the image, in [0, 1].
-    deletion_drop : logits lost when what is coloured is blurred away.
+    deletion_drop : logits lost when what is coloured is taken away.
     agreement : smallest overlap of the strongest tenth with the maps of the other methods that were asked, in [0, 1].
     notes : by check, words that follow its own.
     """

@@ -10,9 +10,9 @@ import numpy as np
 from radiolucent.engines.runtime import Engine
 from radiolucent.errors import EngineError, MissingExtra, SetupError
 from radiolucent.explain.agreement import agreement_of
+from radiolucent.explain.deletion import DIMMED, is_dimmed, taken_away
 from radiolucent.explain.gate import CaseMeasures, GateTable, judge_case
 from radiolucent.explain.methods import attribute
-from radiolucent.explain.methods.perturb import blurred
 from radiolucent.explain.robustness import COPIES, eight_changes, stability_of_eight
 from radiolucent.findings.confidence import default_confidence
 from radiolucent.findings.priors import agreement
@@ -25,7 +25,7 @@ ANYWHERE = np.ones((1, 1), dtype=np.float32)
 
 @dataclass(frozen=True, kw_only=True)
 class _Probe:
-    """Logits lost where the coloured part is blurred, and similarity under eight changes (None: not measured)."""
+    """Logits lost where the coloured part is taken away, and similarity under eight changes (None: not measured)."""
 
     drop: float
     stability: float | None
@@ -53,7 +53,8 @@ def gated(
 ) -> tuple[Finding, ...]:
     """The findings with their verdicts; a map that may not be shown becomes "no explanation", with the reasons.
 
-    One further image a located finding goes through the network: its peak frame with the coloured part blurred. Where
+    One further image a located finding goes through the network: its peak frame with the coloured part taken
+    away (`explain.deletion`). Where
     the series has at least nine frames a located finding, eight small changes of the peak frame go too; else stability
     is the one that was measured with three. So the gate costs at most as much as the reading itself.
 
@@ -105,8 +106,14 @@ def _measures(
         stability=one.stability if probe.stability is None else probe.stability,
         deletion_drop=probe.drop,
         agreement=others.overlap,
-        notes={"agreement": others.words} if others.words else {},
+        notes=_words(one, others),
     )
+
+
+def _words(one: Finding, others: _Others) -> dict[str, str]:
+    """What follows the words of a check."""
+    told = {"agreement": others.words, "deletion-drop": DIMMED if is_dimmed(one.name) else ""}
+    return {check: words for check, words in told.items() if words}
 
 
 def _by_others(one: Finding, batch: Image, engine: Engine, methods: Sequence[str]) -> _Others:
@@ -168,8 +175,8 @@ def _deleted(image: Image, one: Finding, frame: int) -> Image:
     heatmap = one.heatmap
     coloured = (heatmap.evidence[frame] >= np.float32(heatmap.floor * heatmap.display_scale)).astype(np.float32)
     shape = (image.shape[1], image.shape[2])
-    cover = resample(coloured, resize_matrix(shape, heatmap.grid), shape, mode="nearest", order=0)[None] > 0.5
-    return np.where(cover, blurred(image), image).astype(np.float32)
+    cover = resample(coloured, resize_matrix(shape, heatmap.grid), shape, mode="nearest", order=0) > 0.5
+    return taken_away(image, cover, one.name)
 
 
 def _with_verdict(one: Finding, verdict: ExplanationVerdict) -> Finding:
