@@ -30,6 +30,7 @@ def train(
     evidence_supervision: Annotated[
         bool, typer.Option("--evidence-supervision/--no-evidence-supervision", help="Teach the map with the outlines.")
     ] = True,
+    pretrain: Annotated[int, typer.Option(min=0, help="Epochs of learning without labels before the fit.")] = 0,
     patience: Annotated[
         int | None, typer.Option(min=1, help="End after so many looks at validation without a better one.")
     ] = None,
@@ -64,6 +65,7 @@ def train(
             folds=folds,
             evidence_supervision=evidence_supervision,
             resume=resume,
+            pretrain=pretrain,
             patience=patience,
             weights=weights,
             pack=pack,

@@ -16,8 +16,9 @@ from radiolucent.evaluate.report import evaluate
 from radiolucent.evaluate.volumes import evaluate_volumes
 from radiolucent.training.card import write_card
 from radiolucent.training.datasets import build_pack
-from radiolucent.training.fit import Progress, fit, load_checkpoint
+from radiolucent.training.fit import CHECKPOINT, Progress, fit, load_checkpoint
 from radiolucent.training.pack import Pack, join_packs, load_pack, save_pack
+from radiolucent.training.pretrain import pretrain
 from radiolucent.training.recipe import EngineRecipe
 from radiolucent.training.recipes import find_recipe, find_scope
 from radiolucent.training.release import Origin, release
@@ -26,6 +27,7 @@ from radiolucent.training.synthetic import synthetic_pack
 
 Report = Callable[[str, int, int], None]
 _UNSEEN_SEED = 97
+FEATURES = "features.pt"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +41,7 @@ class Plan:
     folds : above 1, a cross-validation by group first; the bundle comes from the layout's own split all the same.
     evidence_supervision : False leaves the outlines out of the loss, for comparison.
     resume : go on from the checkpoint in the work folder.
+    pretrain : epochs of learning without labels before the fit, on all training images; 0 for none.
     patience : end early after so many looks at validation without a better one; None fits all epochs.
     weights : release this checkpoint (made on another machine, say) instead of fitting.
     pack : read the images from this file instead of preprocessing the folders again.
@@ -52,6 +55,7 @@ class Plan:
     folds: int = 1
     evidence_supervision: bool = True
     resume: bool = False
+    pretrain: int = 0
     patience: int | None = None
     weights: Path | None = None
     pack: Path | None = None
@@ -121,6 +125,7 @@ def train(
             seed=plan.seed,
             resume=plan.resume,
             patience=plan.patience,
+            features=_features(mixed, recipe, work, plan, tell),
             report=partial(_tell_fit, tell),
         )
         network, epochs, seed = fitted.network, fitted.epochs, fitted.seed
@@ -203,6 +208,8 @@ def default_command(engine: str, plan: Plan) -> str:
         words.append(f"--phantoms {plan.phantoms}")
     if not plan.evidence_supervision:
         words.append("--no-evidence-supervision")
+    if plan.pretrain:
+        words.append(f"--pretrain {plan.pretrain}")
     if plan.patience is not None:
         words.append(f"--patience {plan.patience}")
     return " ".join(words)
@@ -211,18 +218,36 @@ def default_command(engine: str, plan: Plan) -> str:
 def _cross_validate(pack: Pack, recipe: EngineRecipe, work: Path, plan: Plan, tell: Report) -> list[dict[str, float]]:
     results = []
     for fold in range(plan.folds):
+        rows, folder = pack.with_fold(fold, plan.folds), work / f"fold-{fold + 1}"
         fitted = fit(
-            pack.with_fold(fold, plan.folds),
+            rows,
             recipe,
-            work / f"fold-{fold + 1}",
+            folder,
             epochs=plan.epochs,
             seed=plan.seed,
             patience=plan.patience,
-            resume=plan.resume and (work / f"fold-{fold + 1}" / "checkpoint.pt").is_file(),
+            resume=plan.resume and (folder / CHECKPOINT).is_file(),
+            features=_features(rows, recipe, folder, plan, tell),
             report=partial(_tell_fit, tell, what=f"fold {fold + 1} of {plan.folds}"),
         )
         results.append(fitted.history[-1])
     return results
+
+
+def _features(pack: Pack, recipe: EngineRecipe, folder: Path, plan: Plan, tell: Report) -> Path | None:
+    """The file that a fit begins with, made where it is asked for and not there yet."""
+    file = folder / FEATURES
+    if plan.pretrain and not (plan.resume and file.is_file()):
+        what = "learning without labels"
+        pretrain(
+            pack,
+            recipe,
+            file,
+            epochs=plan.pretrain,
+            seed=plan.seed,
+            report=lambda done, total, _: tell(what, done, total),
+        )
+    return file if plan.pretrain else None
 
 
 def _tell_fit(tell: Report, progress: Progress, what: str = "fitting") -> None:

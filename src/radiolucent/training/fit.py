@@ -26,6 +26,7 @@ from radiolucent.training.draw import draw_rows
 from radiolucent.training.losses import image_loss, total_loss
 from radiolucent.training.measuring import measure, score
 from radiolucent.training.pack import Pack
+from radiolucent.training.pretrain import start_from
 from radiolucent.training.recipe import Crops, EngineRecipe
 from radiolucent.training.refit import refit_trait
 
@@ -81,6 +82,7 @@ def fit(
     report: Report | None = None,
     stop_after: int | None = None,
     patience: int | None = None,
+    features: Path | None = None,
 ) -> Fitted:
     """Train on the pack's ``train`` rows; measure on its ``val`` rows after each epoch.
 
@@ -93,6 +95,7 @@ def fit(
     device : a torch device; None takes CUDA where there is one.
     stop_after : end after this epoch as if interrupted; None runs to the end.
     patience : end once so many looks at the validation rows in a row brought no better `score`; None never ends early.
+    features : begin with the features that `training.pretrain` left in this file, not with random ones.
 
     Returns
     -------
@@ -101,7 +104,7 @@ def fit(
     Raises
     ------
     SetupError
-        If the pack was made for other findings, has no training rows, or there is nothing to resume from.
+        If the pack was made for other findings, has no training rows, or there is nothing to resume or start from.
     """
     if pack.findings != recipe.findings:
         raise SetupError(
@@ -110,7 +113,7 @@ def fit(
     if not (pack.split == "train").any():
         raise SetupError("the pack has no row whose split is 'train'")
     where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    state = _State(pack, recipe, epochs or recipe.epochs, seed, where)
+    state = _State(pack, recipe, epochs or recipe.epochs, seed, where, features)
     folder.mkdir(parents=True, exist_ok=True)
     if resume:
         state.load(folder / CHECKPOINT)
@@ -148,12 +151,22 @@ def fit(
 class _State:
     """Network, average, optimiser and data of one fit: all that a checkpoint must bring back."""
 
-    def __init__(self, pack: Pack, recipe: EngineRecipe, epochs: int, seed: int, device: torch.device) -> None:
+    def __init__(
+        self,
+        pack: Pack,
+        recipe: EngineRecipe,
+        epochs: int,
+        seed: int,
+        device: torch.device,
+        features: Path | None = None,
+    ) -> None:
         self.recipe, self.epochs, self.seed, self.device = recipe, epochs, seed, device
         self.train = pack.rows(pack.split == "train")
         self.validation = pack.rows(pack.split == "val")
         torch.manual_seed(seed)
         network = EvidenceNet(findings=len(recipe.findings), channels=recipe.channels, **recipe.network)
+        if features is not None:
+            start_from(network, recipe, features)
         self.network = network.to(device).to(memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.network).requires_grad_(False)
         decayed = [p for p in self.network.parameters() if p.ndim > 1]

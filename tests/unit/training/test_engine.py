@@ -39,20 +39,20 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_one_call_makes_a_bundle_whose_card_quotes_its_figures(folder: Path, tmp_path: Path) -> None:
     told: set[str] = set()
-    plan = Plan(epochs=1, seed=2)
+    plan = Plan(epochs=1, seed=2, pretrain=1)
     out = train(
         "brain-mri", [folder], tmp_path / "b", plan=plan, report=lambda what, done, total: told.add(what.split(",")[0])
     )
     bundle = load_bundle(out)
     card = (out / "card.md").read_text(encoding="utf-8")
-    assert told == {"preparing", "fitting", "measuring"}
+    assert told == {"preparing", "learning without labels", "fitting", "measuring"}
     assert bundle.manifest.training is not None
     assert bundle.manifest.training.command == default_command("brain-mri", plan)
     assert "Not for clinical use" in card
     assert "| Accuracy | all |" in card
     assert "n = 3" in card
     assert sum(file.stat().st_size for file in out.iterdir()) < 12 * 2**20
-    assert (tmp_path / "b.work" / "checkpoint.pt").is_file()
+    assert {file.name for file in (tmp_path / "b.work").iterdir()} >= {"features.pt", "checkpoint.pt"}
 
 
 def test_a_pack_is_fitted_by_the_program_for_bare_machines(
@@ -75,5 +75,5 @@ def test_a_bundle_that_is_there_is_refused_before_any_work(folder: Path, tmp_pat
 
 
 def test_the_command_repeats_the_plan() -> None:
-    command = default_command("brain-mri", Plan(epochs=5, seed=3, phantoms=8, evidence_supervision=False))
-    assert command.endswith("--epochs 5 --seed 3 --phantoms 8 --no-evidence-supervision")
+    command = default_command("brain-mri", Plan(epochs=5, seed=3, phantoms=8, evidence_supervision=False, pretrain=4))
+    assert command.endswith("--epochs 5 --seed 3 --phantoms 8 --no-evidence-supervision --pretrain 4")
