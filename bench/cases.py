@@ -27,28 +27,32 @@ SPLITS = {
     "bone-fracatlas": "bone",
 }
 """Folder of images with outlines → the engine that reads them."""
+WITHOUT_OUTLINES = {"chest-nih": "chest"}
+"""The same, with labels alone: the gate judges their maps, but nobody can say whether they lie on the finding."""
 _PHANTOM_SPACING = (1.25, 1.25)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CaseSet:
-    """Some images and the engine that they are for."""
+    """Some images and the engine that they are for; without outlines their masks are the whole image."""
 
     name: str
     bundle: Bundle
     cases: Sequence[ReleaseCase]
+    outlined: bool = True
 
 
 def case_sets(count: int) -> list[CaseSet]:
-    """Phantoms, and where the variable RADIOLUCENT_DATA names their folder, each validation split with outlines."""
+    """Phantoms, and where the variable RADIOLUCENT_DATA names their folder, each validation split."""
     bundles = installed_bundles()
     brain = find_bundle("brain-mri", bundles)
     sets = [CaseSet(name="phantoms", bundle=brain, cases=phantom_cases(count))]
     root = Path(os.environ.get("RADIOLUCENT_DATA", ""))
-    for folder, engine in SPLITS.items():
+    for folder, engine in {**SPLITS, **WITHOUT_OUTLINES}.items():
         if "RADIOLUCENT_DATA" in os.environ and (root / folder).is_dir():
-            bundle = find_bundle(engine, bundles)
-            sets.append(CaseSet(name=folder, bundle=bundle, cases=real_cases(root / folder, bundle, count)))
+            bundle, outlined = find_bundle(engine, bundles), folder in SPLITS
+            cases = (real_cases if outlined else labelled_cases)(root / folder, bundle, count)
+            sets.append(CaseSet(name=folder, bundle=bundle, cases=cases, outlined=outlined))
     return sets
 
 
@@ -63,6 +67,27 @@ def real_cases(folder: Path, bundle: Bundle, count: int) -> list[ReleaseCase]:
         mask = draw_outlines(row, finding, (pixels.shape[1], pixels.shape[2])) >= 0.5
         if mask.any():
             cases.append(_case(finding, batch[0], record, mask, pixels, row.spacing_mm))
+    return cases
+
+
+def labelled_cases(folder: Path, bundle: Bundle, count: int) -> list[ReleaseCase]:
+    """Validation images with a finding of the engine and no outline, evenly spread over the split and its findings."""
+    names = bundle.manifest.finding_names
+    pairs = [
+        (names.index(name), row)
+        for row in read_rows(folder)
+        if row.split == "val"
+        for name in names
+        if row.labels.get(name) == 1
+    ]
+    pairs.sort(key=lambda pair: pair[0])
+    cases = []
+    for number in np.linspace(0, len(pairs) - 1, min(count, len(pairs))).round().astype(int):
+        index, row = pairs[number]
+        pixels = read_pixels(row.path)[None]
+        batch, record = prepare(pixels, row.spacing_mm, bundle.manifest.input)
+        whole = np.ones((pixels.shape[1], pixels.shape[2]), dtype=np.bool_)
+        cases.append(_case(names[index], batch[0], record, whole, pixels, None))
     return cases
 
 

@@ -47,8 +47,9 @@ def release_checks(
 
     Returns
     -------
-    ``pointing-game``, ``centre-margin``; ``median-mm`` where spacings are known; ``random-logit`` where there are
-    several findings: mean rank correlation of a map with those of the image's other findings; ``randomisation``.
+    ``focus-share``, ``pointing-game``, ``centre-margin``; ``median-mm`` where spacings are known; ``random-logit`` where
+    there are several findings: mean rank correlation of a map with those of the image's other findings;
+    ``randomisation``.
 
     Raises
     ------
@@ -58,7 +59,7 @@ def release_checks(
     if not cases:
         raise SetupError("an engine's maps can't be judged without outlined cases")
     names = list(engine.bundle.manifest.finding_names)
-    hits, centre_hits, distances, others, random = [], [], [], [], []
+    focused, hits, centre_hits, distances, others, random = [], [], [], [], [], []
     for case in cases:
         index = names.index(case.finding)
         maps = engine.run(case.image[None]).evidence
@@ -67,6 +68,7 @@ def release_checks(
             evidence=np.ascontiguousarray(maps[:, index]), record=case.record, display_scale=entry.display_scale
         )
         found = place(heatmap, 0, case.mask, case.spacing_mm)
+        focused.append(not heatmap.empty)
         hits.append(found.hit)
         centre_hits.append(is_inside(case.centre, case.mask))
         distances.append(found.distance_mm)
@@ -74,6 +76,7 @@ def release_checks(
         if scrambled is not None:
             random.append(_correlation(maps[0, index], scrambled.run(case.image[None]).evidence[0, index]))
     values = {
+        "focus-share": float(np.mean(focused)),
         "pointing-game": float(np.mean(hits)),
         "centre-margin": float(np.mean(hits)) - float(np.mean(centre_hits)),
     }

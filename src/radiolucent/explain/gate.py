@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -17,22 +17,23 @@ from radiolucent.findings.tables import SourceKey, TableModel, read_table
 Result = Literal["pass", "warn", "fail"]
 CASE_CHECKS: Mapping[str, tuple[str, str]] = {
     "completeness": ("the map gives the score back", "the map doesn't give the score back"),
+    "focus": ("the score has a place", "no focus: the score has no place"),
     "in-body": ("of the evidence lies in the body", "of the evidence lies in the body"),
     "in-prior": ("lies where this finding usually is", "lies where this finding usually is"),
     "focality": ("the shape is usual for this finding", "the shape is unusual for this finding"),
     "stability": ("similar under small changes of the image", "similar under small changes of the image"),
-    "deletion-drop": (
-        "logits lost when what it points at is taken away",
-        "logits lost when what it points at is taken away",
-    ),
+    "deletion-drop": ("logits lost when what it points at is taken away", "logits lost when what it points at is taken away"),
     "agreement": (
         "of the strongest tenth is shared with other methods",
         "of the strongest tenth is shared with others",
     ),
 }
+EMPTY_CHECKS = ("completeness", "focus")
+"""What can be asked of a map without a focus."""
 ENGINE_CHECKS: Mapping[str, str] = {
     "randomisation": "rank correlation with maps of random weights",
     "random-logit": "rank correlation with maps of other findings",
+    "focus-share": "cases whose map has a focus at all",
     "pointing-game": "cases whose strongest cell lies in the outline",
     "centre-margin": "pointing game beyond that of the middle of the image",
     "median-mm": "median distance of the centroids, mm",
@@ -145,6 +146,7 @@ class CaseMeasures:
     Parameters
     ----------
     completeness : 1 where the map gives the score back within its tolerance, else 0; None where the map claims none.
+    focus : 1 where some cell of the map reaches the colours' floor, 0 where the map is empty.
     in_body, in_prior : share of the drawn evidence inside the body, and there where the finding usually lies.
     focality : 1 where the shape is usual for the finding, else 0.
     stability : similarity under small changes of the image, in [0, 1].
@@ -154,6 +156,7 @@ class CaseMeasures:
     """
 
     completeness: float | None = None
+    focus: float | None = None
     in_body: float | None = None
     in_prior: float | None = None
     focality: float | None = None
@@ -168,8 +171,18 @@ class CaseMeasures:
         return value
 
 
-def judge_case(measures: CaseMeasures, *, use_case: str = "", table: GateTable | None = None) -> ExplanationVerdict:
+def judge_case(
+    measures: CaseMeasures,
+    *,
+    use_case: str = "",
+    table: GateTable | None = None,
+    checks: Collection[str] = tuple(CASE_CHECKS),
+) -> ExplanationVerdict:
     """Whether one map may be shown: the gravest of its checks decides.
+
+    Parameters
+    ----------
+    checks : those that apply; of an empty map nothing else can be asked than `EMPTY_CHECKS`.
 
     Raises
     ------
@@ -183,7 +196,7 @@ def judge_case(measures: CaseMeasures, *, use_case: str = "", table: GateTable |
     """
     table = table or default_gate()
     name, policy = table.use_case(use_case)
-    checks = tuple(
+    made = tuple(
         ExplanationCheck(
             name=check,
             value=measures.value(check),
@@ -191,15 +204,16 @@ def judge_case(measures: CaseMeasures, *, use_case: str = "", table: GateTable |
             words=_words(check, measures, limit),
         )
         for check, limit in policy.checks.items()
+        if check in checks
     )
-    failed, warned = ([one for one in checks if one.result == result] for result in ("fail", "warn"))
+    failed, warned = ([one for one in made if one.result == result] for result in ("fail", "warn"))
     decision: Literal["show", "show-with-warning", "do-not-show"] = (
         "do-not-show" if failed else "show-with-warning" if warned else "show"
     )
     return ExplanationVerdict(
         decision=decision,
         use_case=name,
-        checks=checks,
+        checks=made,
         reasons=tuple(one.words for one in (*failed, *warned)),
         table_version=table.version,
     )
@@ -250,7 +264,7 @@ def _words(check: str, measures: CaseMeasures, limit: CaseLimit) -> str:
     if value is None:
         return f"{check} was not measured{note}"
     words = CASE_CHECKS[check][0 if limit.result(value) == "pass" else 1]
-    if check in ("completeness", "focality"):
+    if check in ("completeness", "focus", "focality"):
         return words + note
     number = f"{value:.1f}" if check == "deletion-drop" else f"{value:.0%}"
     return f"{number} {words}{note}"

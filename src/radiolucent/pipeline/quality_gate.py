@@ -11,7 +11,7 @@ from radiolucent.engines.runtime import Engine
 from radiolucent.errors import EngineError, MissingExtra, SetupError
 from radiolucent.explain.agreement import agreement_of
 from radiolucent.explain.deletion import DIMMED, is_dimmed, taken_away
-from radiolucent.explain.gate import CaseMeasures, GateTable, judge_case
+from radiolucent.explain.gate import EMPTY_CHECKS, CaseMeasures, GateTable, judge_case
 from radiolucent.explain.methods import attribute
 from radiolucent.explain.robustness import COPIES, eight_changes, stability_of_eight
 from radiolucent.findings.confidence import default_confidence
@@ -52,6 +52,8 @@ def gated(
     methods: Sequence[str] = (),
 ) -> tuple[Finding, ...]:
     """The findings with their verdicts; a map that may not be shown becomes "no explanation", with the reasons.
+
+    An empty map stays the result that it is ("no focus above threshold"); its verdict says what that is worth.
 
     One further image a located finding goes through the network: its peak frame with the coloured part taken
     away (`explain.deletion`). Where
@@ -100,6 +102,7 @@ def _measures(
     usual = limits.focality.expected.get(one.name, limits.focality.default)
     return CaseMeasures(
         completeness=_completeness(completeness),
+        focus=1.0,
         in_body=found.in_body if found else None,
         in_prior=found.value if found and prior is not None else None,
         focality=float(one.localisation is not None and one.localisation.focality in usual),
@@ -189,14 +192,12 @@ def _with_verdict(one: Finding, verdict: ExplanationVerdict) -> Finding:
 def _without_map(
     one: Finding, completeness: Completeness, use_case: str, table: GateTable | None
 ) -> ExplanationVerdict:
-    """An empty map is a result that is shown with a warning; a failed one is not."""
-    whole = _completeness(completeness)
-    measured = CaseMeasures(
-        completeness=whole, in_body=1.0, in_prior=1.0, focality=1.0, stability=1.0, deletion_drop=100.0, agreement=1.0
-    )
-    verdict = judge_case(measured, use_case=use_case, table=table)
-    kept = tuple(check for check in verdict.checks if check.name == "completeness")
+    """What is said of a map with nothing to look at: an empty one is judged, a failed one is not shown."""
     where = one.localisation
-    if where is not None and where.status == "failed":
-        return replace(verdict, checks=kept, decision="do-not-show", reasons=(where.reason,))
-    return replace(verdict, checks=kept, decision="show-with-warning", reasons=("no focus: the score has no place",))
+    failed = where is not None and where.status == "failed"
+    measured = CaseMeasures(completeness=_completeness(completeness), focus=0.0)
+    checks = ("completeness",) if failed else EMPTY_CHECKS
+    verdict = judge_case(measured, use_case=use_case, table=table, checks=checks)
+    if where is not None and failed:
+        return replace(verdict, decision="do-not-show", reasons=(where.reason,))
+    return verdict

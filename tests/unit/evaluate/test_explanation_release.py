@@ -32,6 +32,17 @@ def case(row: int, column: int) -> ReleaseCase:
 CASES = [case(20, 40), case(120, 100), case(60, 144)]
 
 
+class Faint:
+    """The same engine, its maps a hundred times weaker: they point at the same places, and nothing is ever drawn."""
+
+    def __init__(self, inner: Any) -> None:
+        self.bundle, self._inner = inner.bundle, inner
+
+    def run(self, batch: NDArray[np.float32]) -> Any:
+        output = self._inner.run(batch)
+        return replace(output, evidence=output.evidence / 100)
+
+
 class Moved:
     """The same engine, its maps rolled by half the image, or one map for all findings."""
 
@@ -47,6 +58,7 @@ class Moved:
 def test_an_engine_that_points_at_the_finding_passes(bright_spots: Any) -> None:
     engine = bright_spots()
     values = release_checks(engine, CASES, scrambled=Moved(engine, shift=24))
+    assert values["focus-share"] == 1
     assert values["pointing-game"] == 1
     assert values["centre-margin"] == 1
     assert values["median-mm"] < 1
@@ -59,6 +71,12 @@ def test_an_engine_that_points_elsewhere_fails_by_place(bright_spots: Any) -> No
     values = release_checks(Moved(bright_spots(), shift=24), CASES)
     assert values["pointing-game"] == 0
     assert {"pointing-game", "centre-margin", "median-mm"} <= set(judge_engine(values).failed)
+
+
+def test_an_engine_whose_maps_are_never_drawn_fails_by_that(bright_spots: Any) -> None:
+    values = release_checks(Faint(bright_spots()), CASES)
+    assert (values["focus-share"], values["pointing-game"]) == (0, 1)
+    assert "focus-share" in judge_engine(values).failed
 
 
 def test_an_engine_with_one_map_for_all_findings_fails_by_that(bright_spots: Any) -> None:

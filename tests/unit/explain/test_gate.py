@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from radiolucent.errors import SetupError
 from radiolucent.explain.gate import (
     CASE_CHECKS,
+    EMPTY_CHECKS,
     ENGINE_CHECKS,
     CaseMeasures,
     default_gate,
@@ -22,7 +23,7 @@ from radiolucent.explain.gate import (
 from radiolucent.findings import tables
 from radiolucent.findings.tables import InvalidTable
 
-GOOD = CaseMeasures(completeness=1, in_body=1, in_prior=1, focality=1, stability=1, deletion_drop=5)
+GOOD = CaseMeasures(completeness=1, focus=1, in_body=1, in_prior=1, focality=1, stability=1, deletion_drop=5)
 NO_STABILITY = replace(GOOD, stability=None)
 USE_CASES = sorted(default_gate().use_cases)
 PACKAGED = Path(tables.__file__).parent / "tables" / "gate.toml"
@@ -57,6 +58,15 @@ def test_an_unusual_place_is_shown_with_a_warning(use_case: str) -> None:
     assert judge_case(replace(GOOD, in_prior=0.0), use_case=use_case).decision == "show-with-warning"
 
 
+@pytest.mark.parametrize("use_case", USE_CASES)
+def test_a_map_without_a_focus_orders_a_list_and_explains_nothing(use_case: str) -> None:
+    empty = CaseMeasures(completeness=1, focus=0)
+    verdict = judge_case(empty, use_case=use_case, checks=EMPTY_CHECKS)
+    assert verdict.decision == ("show-with-warning" if use_case == "triage" else "do-not-show")
+    assert verdict.reasons == ("no focus: the score has no place",)
+    assert [check.name for check in verdict.checks] == list(EMPTY_CHECKS)
+
+
 def test_the_gravest_check_decides_and_comes_first() -> None:
     verdict = judge_case(replace(GOOD, stability=0.3, in_body=0.2), use_case="second-reader")
     assert verdict.decision == "do-not-show"
@@ -87,7 +97,7 @@ shares = st.floats(0, 1)
 def test_a_better_value_never_makes_the_decision_worse(
     use_case: str, body: float, prior: float, stable: float, drop: float, more: float
 ) -> None:
-    low = CaseMeasures(completeness=1, in_body=body, in_prior=prior, focality=1, stability=stable, deletion_drop=drop)
+    low = replace(GOOD, in_body=body, in_prior=prior, stability=stable, deletion_drop=drop)
     high = replace(low, in_body=min(1, body + more), stability=min(1, stable + more), deletion_drop=drop + more)
     first, second = (ORDER.index(judge_case(one, use_case=use_case).decision) for one in (low, high))
     assert second >= first
@@ -99,7 +109,14 @@ def test_an_unknown_use_case_is_refused_with_those_that_exist() -> None:
 
 
 def test_an_engine_passes_at_its_limits_and_not_beyond() -> None:
-    at = {"randomisation": 0.5, "random-logit": 0.9, "pointing-game": 0.5, "centre-margin": 0.1, "median-mm": 15.0}
+    at = {
+        "randomisation": 0.5,
+        "random-logit": 0.9,
+        "focus-share": 0.5,
+        "pointing-game": 0.5,
+        "centre-margin": 0.1,
+        "median-mm": 15.0,
+    }
     assert set(at) == set(ENGINE_CHECKS)
     assert judge_engine(at).passes
     for name, step in (("randomisation", 0.1), ("pointing-game", -0.1), ("median-mm", 1.0)):

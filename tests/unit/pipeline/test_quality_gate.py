@@ -55,6 +55,24 @@ def test_a_map_that_does_not_add_up_is_not_shown(stack: Any, bright_spots: Calla
     assert "doesn't add up" in found.explanation.reasons[0]
 
 
+@pytest.mark.parametrize(("use_case", "decision"), [("triage", "show-with-warning"), ("second-reader", "do-not-show")])
+def test_an_empty_map_of_a_positive_finding_stays_empty_and_is_judged(
+    stack: Any, bright_spots: Callable[..., Any], use_case: str, decision: str
+) -> None:
+    engine = bright_spots()
+    series = read_stack(stack, engine, options=Options())
+    found = glioma(series)
+    faint = replace(found.heatmap, evidence=np.full_like(found.heatmap.evidence, 0.01))
+    where = localise(faint, stack.frames, slice_spacing_mm=None)
+    batch = np.zeros((len(stack.frames), 1, 192, 192), dtype=np.float32)
+    empty = [replace(found, heatmap=faint, localisation=where)]
+    (one,) = gated(empty, stack.pixels, batch, engine, completeness=series.completeness, use_case=use_case)
+    assert one.explanation is not None
+    assert (one.explanation.decision, one.explanation.reasons) == (decision, ("no focus: the score has no place",))
+    assert one.localisation is not None
+    assert one.localisation.status == "empty"
+
+
 class Elsewhere:
     """An engine whose map lies in the corner, whatever it is shown, while its score stays the same."""
 

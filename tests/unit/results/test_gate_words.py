@@ -14,7 +14,7 @@ from tests.unit.results.pages import LOCATED, finding, page, picture, reading, s
 pytest.importorskip("highdicom", reason="needs highdicom")
 from radiolucent.results.measurement_groups import _comment
 
-GOOD = CaseMeasures(completeness=1, in_body=1, in_prior=1, focality=1, stability=1, deletion_drop=5)
+GOOD = CaseMeasures(completeness=1, focus=1, in_body=1, in_prior=1, focality=1, stability=1, deletion_drop=5)
 UNUSUAL = judge_case(replace(GOOD, in_prior=0.1))
 OUTSIDE = judge_case(replace(GOOD, in_body=0.1))
 HELD_BACK = Localisation(status="failed", reason=f"held back by the quality gate: {OUTSIDE.reasons[0]}")
