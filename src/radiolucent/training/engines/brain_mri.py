@@ -29,7 +29,7 @@ RECIPE = EngineRecipe(
 
 SCOPE = Scope(
     engine="brain-mri",
-    version="0.1.1",
+    version="0.1.2",
     study_rule="largest-slab",
     slab_mm=15.0,
     licence="CC-BY-4.0",

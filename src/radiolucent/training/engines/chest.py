@@ -71,7 +71,7 @@ RECIPE = EngineRecipe(
 
 SCOPE = Scope(
     engine="chest",
-    version="0.1.0",
+    version="0.1.1",
     study_rule="image",
     slab_mm=None,
     licence="CC-BY-4.0",
