@@ -127,6 +127,23 @@ def test_whoever_changes_the_file_is_found_out(store: Store, tmp_path: Path, sta
         assert not AuditTrail(work).verify().holds
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE audit SET actor = 'c' WHERE number = 2",
+        "UPDATE audit SET study_instance_uid = '1.2' WHERE number = 2",
+        "UPDATE audit SET at = '2020-01-01 00:00:00.000000' WHERE number = 2",
+    ],
+)
+def test_an_entry_that_a_search_would_no_longer_find_is_found_out(store: Store, tmp_path: Path, statement: str) -> None:
+    """The event itself is as it was, and so is its digest: what was changed is under what it is filed."""
+    _tamper(tmp_path, statement)
+    with store.begin() as work:
+        verdict = AuditTrail(work).verify()
+    assert (verdict.at, verdict.entries) == (2, 1)
+    assert "filed under another" in verdict.fault
+
+
 def test_a_cut_end_with_its_head_set_back_is_found_by_an_anchor(store: Store, tmp_path: Path) -> None:
     with store.begin() as work:
         write_anchor(tmp_path / "anchors", AuditTrail(work).head(), at=AT)
@@ -174,6 +191,16 @@ def test_the_command_finds_a_chain_that_was_made_anew_by_an_anchor_kept_elsewher
     code, told = _verify(tmp_path, "--anchors", str(elsewhere))
     assert (code, told["holds"]) == (1, False)
     assert "made anew" in str(told["fault"])
+
+
+def test_where_the_trail_takes_no_anchor_no_file_is_left(store: Store, tmp_path: Path) -> None:
+    connection = sqlite3.connect(tmp_path / "radiolucent.sqlite")
+    connection.execute("CREATE TRIGGER full BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'full'); END")
+    connection.commit()
+    connection.close()
+    with pytest.raises(IntegrityError, match="full"):
+        nightly_anchor(store, at=AT)
+    assert not (tmp_path / ANCHORS).exists()
 
 
 def test_a_file_that_is_no_anchor_is_named(tmp_path: Path) -> None:

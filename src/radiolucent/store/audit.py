@@ -109,6 +109,9 @@ class AuditTrail:
 
     def entries(self) -> Iterator[Entry]:
         """The whole chain, oldest first, a batch at a time."""
+        yield from map(_entry, self._rows())
+
+    def _rows(self) -> Iterator[AuditRow]:
         last = 0
         while True:
             rows = self._session.scalars(
@@ -116,17 +119,28 @@ class AuditTrail:
             ).all()
             if not rows:
                 return
-            for row in rows:
-                yield Entry(number=row.number, kind=row.kind, body=row.body, previous=row.previous, digest=row.digest)
+            yield from rows
             last = rows[-1].number
             self._session.expunge_all()
 
     def verify(self, anchors: list[Anchor] | None = None) -> Verdict:
-        """Check the whole chain against its end and against earlier anchors."""
+        """Check the whole chain against its end and against earlier anchors, and that each entry is filed right."""
         head = self.head()
         # an anchor wins over the head of the same number: the head lies in the same database
         every = {head.number: head} | {anchor.number: anchor for anchor in anchors or []}
-        return verify(self.entries(), anchors=every.values())
+        misfiled: list[int] = []
+
+        def entries() -> Iterator[Entry]:
+            for row in self._rows():
+                if not misfiled and not _is_filed_right(row):
+                    misfiled.append(row.number)
+                yield _entry(row)
+
+        found = verify(entries(), anchors=every.values())
+        if found.holds and misfiled:
+            fault = f"entry {misfiled[0]} is filed under another time, account or study than its event tells"
+            return Verdict(entries=misfiled[0] - 1, fault=fault, at=misfiled[0])
+        return found
 
 
 def anchor_now(store: Store, *, at: datetime, actor: str = SYSTEM, role: str = "", address: str = "") -> Path:
@@ -134,9 +148,9 @@ def anchor_now(store: Store, *, at: datetime, actor: str = SYSTEM, role: str = "
     with store.begin() as work:
         trail = AuditTrail(work)
         head = trail.head()
-        written = write_anchor(store.folder / ANCHORS, head, at=at)
-        trail.append(Anchored(at=at, actor=actor, role=role, address=address, name=written.name, number=head.number))
-    return written
+        name = _anchor_name(at)
+        trail.append(Anchored(at=at, actor=actor, role=role, address=address, name=name, number=head.number))
+        return write_anchor(store.folder / ANCHORS, head, at=at)
 
 
 def nightly_anchor(store: Store, *, at: datetime) -> Path | None:
@@ -149,7 +163,7 @@ def nightly_anchor(store: Store, *, at: datetime) -> Path | None:
 def write_anchor(folder: Path, anchor: Anchor, *, at: datetime) -> Path:
     """Write where the chain stands to a file of this day, for a copy that is kept elsewhere."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"audit-{at:%Y%m%dT%H%M%S}.json"
+    path = folder / _anchor_name(at)
     text = json.dumps({"at": at.isoformat(), "number": anchor.number, "digest": anchor.digest}) + "\n"
     partial = path.with_suffix(".partial")
     partial.write_text(text, encoding="utf-8")
@@ -173,6 +187,24 @@ def read_anchors(folder: Path) -> list[Anchor]:
         except (ValueError, KeyError, TypeError) as error:
             raise AuditError(f"{path.name} is no anchor: compare it with the copy that is kept elsewhere") from error
     return found
+
+
+def _anchor_name(at: datetime) -> str:
+    return f"audit-{at:%Y%m%dT%H%M%S}.json"
+
+
+def _entry(row: AuditRow) -> Entry:
+    return Entry(number=row.number, kind=row.kind, body=row.body, previous=row.previous, digest=row.digest)
+
+
+def _is_filed_right(row: AuditRow) -> bool:
+    """Whether the columns that a search goes by say what the event says: the digest is over the event alone."""
+    try:
+        told = json.loads(row.body)
+        filed = (datetime.fromisoformat(told["at"]), told["actor"], told["study_instance_uid"])
+    except (ValueError, KeyError, TypeError):
+        return False
+    return filed == (row.at, row.actor, row.study_instance_uid)
 
 
 def _where(query: Select[Any], wanted: Filter) -> Select[Any]:

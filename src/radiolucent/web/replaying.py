@@ -9,7 +9,7 @@ import numpy as np
 from fastapi import APIRouter
 from fastapi.responses import Response
 
-from radiolucent.audit.events import AuditRead, HeatmapSent, from_body
+from radiolucent.audit.events import AuditRead, HeatmapSent
 from radiolucent.audit.reading_events import ExplanationSent
 from radiolucent.errors import SenderError
 from radiolucent.explain.difference import difference
@@ -47,9 +47,9 @@ def picture(number: int, here: Here, who: Someone) -> Response:
     require(here, who, "audit")
     with here.store.begin() as work:
         trail = AuditTrail(work)
-        entry = next((one for one in trail.entries() if one.number == number), None)
+        entry = trail.entry(number)
         trail.append(who.signs(AuditRead, at=here.clock(), what="picture", outcome=str(number)))
-    found = from_body(entry.kind, entry.body) if entry else None
+    found = entry.event if entry else None
     if not isinstance(found, HeatmapSent | ExplanationSent):
         raise Refused(404, "not_found", "This entry has no picture: no map was sent with it.")
     shown = replay(here, found)
