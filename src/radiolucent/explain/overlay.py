@@ -134,6 +134,8 @@ def burned_in(
 
 def png(picture: Colour | Grey) -> bytes:
     """Encode uint8 ``(height, width)`` or ``(height, width, 3)`` as PNG, without metadata."""
+    if picture.ndim == 3 and (picture == picture[..., :1]).all():
+        picture = picture[..., 0]  # one channel says it all
     buffer = io.BytesIO()
     # of level 6 these pictures, which are mostly noise, take three times as long and come out larger
     Image.fromarray(picture).save(buffer, format="PNG", compress_level=3)

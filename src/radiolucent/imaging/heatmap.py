@@ -94,13 +94,4 @@ class Heatmap:
         to_grid = np.linalg.inv(self.record.grid_to_source(self.grid)).astype(np.float64)
         # edge cells reach to the border of the input: take the nearest cell there, then blank what lies outside it
         drawn = resample(self.evidence[frame], to_grid, (rows, columns), mode="nearest")
-        row_index, column_index = np.mgrid[0:rows, 0:columns]
-        target = self.record.to_target(np.stack([row_index, column_index], axis=-1).astype(np.float64))
-        height, width = self.record.target_shape
-        inside = (
-            (target[..., 0] >= -0.5)
-            & (target[..., 0] <= height - 0.5)
-            & (target[..., 1] >= -0.5)
-            & (target[..., 1] <= width - 0.5)
-        )
-        return np.where(inside, drawn, np.float32(0)).astype(np.float32)
+        return np.where(self.record.seen, drawn, np.float32(0)).astype(np.float32)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from radiolucent.imaging.geometry import ImagePlane
+from radiolucent.imaging.lungs import LungFields, lung_fields
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +101,11 @@ class Stack:
     def pixels(self) -> NDArray[np.float32]:
         """float32 ``(frames, rows, columns)``: every frame decoded. Raises `UnreadablePixels`."""
         return np.stack([self.decode(index) for index in range(len(self.frames))])
+
+    @cached_property
+    def lungs(self) -> LungFields:
+        """Lung fields of the first frame, taken as a frontal chest film; asked for twice on the way, found once."""
+        return lung_fields(self.decode(0))
 
 
 def stack_key(series_instance_uid: str, part: int) -> str:

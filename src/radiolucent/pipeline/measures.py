@@ -13,7 +13,6 @@ from radiolucent.imaging.clot import clot, volume_ml
 from radiolucent.imaging.geometry import Shape, resample
 from radiolucent.imaging.heatmap import Heatmap
 from radiolucent.imaging.limb import limb_fields
-from radiolucent.imaging.lungs import lung_fields
 from radiolucent.imaging.midline import MidlineShift, midline_shift
 from radiolucent.imaging.skull import BONE_HU, Mask, inside_of_skull
 from radiolucent.imaging.study import Stack, Study
@@ -58,10 +57,9 @@ def tissues(study: Study, reading: Reading) -> dict[str, dict[Tissue, Mask]]:
         kinds = {FINDINGS[one.name].anatomy for one in series.positives if one.name in FINDINGS}
         if series.kind != "image" or series.key in found:
             continue
-        frame = stacks[series.key].pixels[0]
-        if "chest" in kinds and (lungs := lung_fields(frame)).found:
+        if "chest" in kinds and (lungs := stacks[series.key].lungs).found:
             found[series.key] = {"lungs": lungs.mask}
-        if "bone" in kinds and (limb := limb_fields(frame)).found:
+        if "bone" in kinds and (limb := limb_fields(stacks[series.key].pixels[0])).found:
             found[series.key] = {"bone": limb.bone}
     return found
 

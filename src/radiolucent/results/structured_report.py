@@ -145,9 +145,10 @@ def _document(
                 CodedConcept("en", "RFC5646", "English")
             ),
         )
+        root = content[0]
         made = Comprehensive3DSR(
             evidence=evidence,
-            content=content,
+            content=_without_most(root),
             manufacturer=MANUFACTURER,
             is_complete=True,
             is_final=False,
@@ -158,10 +159,25 @@ def _document(
             specific_character_set=CHARACTER_SET,
             **provenance.place("structured-report", *digests, series_number=SERIES_NUMBER, instance_number=number),
         )
+        made["ContentSequence"] = root["ContentSequence"]
     for keyword in ("BodyPartExamined", "Laterality"):
         if keyword in made:
             del made[keyword]  # not part of an SR document's modules
     return seal(made, provenance, next(iter(stacks.values())))
+
+
+def _without_most(root: Dataset) -> Dataset:
+    """The root with its first content item alone.
+
+    The library copies, reads back and searches whatever it is given, each item several times, which took longer than
+    the engine. All items are put in afterwards; they were checked when they were made.
+    """
+    shell = Dataset()
+    for element in root:
+        if element.keyword != "ContentSequence":
+            shell[element.tag] = element
+    shell.ContentSequence = [root.ContentSequence[0]]
+    return shell
 
 
 def _observer(reading: Reading, provenance: Provenance) -> ObservationContext:

@@ -211,8 +211,16 @@ def test_several_regions_are_numbered() -> None:
     assert (overlay(GREY, shown, 0, found, **WORDS) == 235).sum() > (overlay(GREY, shown, 0, one, **WORDS) == 235).sum()
 
 
+def test_a_grey_picture_takes_one_channel() -> None:
+    grey = np.random.default_rng(5).integers(0, 256, (40, 30), dtype=np.uint8)
+    read = Image.open(io.BytesIO(png(np.repeat(grey[..., None], 3, axis=2))))
+
+    assert read.mode == "L"
+    assert np.array_equal(np.asarray(read), grey)
+
+
 def test_a_png_gives_the_picture_back_and_carries_no_text() -> None:
     picture = plain(GREY)
     read = Image.open(io.BytesIO(png(picture)))
-    np.testing.assert_array_equal(np.asarray(read), picture)
+    np.testing.assert_array_equal(np.asarray(read.convert("RGB")), picture)
     assert read.info == {}

@@ -84,6 +84,17 @@ def test_a_bright_spot_lands_where_resizing_says(
     assert found == pytest.approx(expected, abs=0.35)
 
 
+@given(RECORDS)
+def test_a_pixel_is_seen_where_its_centre_lies_in_the_target(record: PixelRecord) -> None:
+    points = np.stack(np.mgrid[0 : record.source_shape[0], 0 : record.source_shape[1]], axis=-1).astype(np.float64)
+    beyond = np.array(record.target_shape) - 0.5
+    target = record.to_target(points)
+    inside = ((target >= -0.5) & (target <= beyond)).all(axis=-1)
+    at_the_edge = (np.minimum(abs(target + 0.5), abs(target - beyond)) < 1e-9).any(axis=-1)  # rounding decides there
+
+    assert (record.seen == inside)[~at_the_edge].all()
+
+
 def test_a_crop_beyond_the_image_pads_with_its_value() -> None:
     record = PixelRecord(source_shape=(2, 2), steps=(Crop(top=-1, left=-1, height=4, width=4, value=-5),))
     assert record.apply(np.ones((2, 2), dtype=np.float32)).tolist() == [

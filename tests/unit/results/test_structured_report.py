@@ -105,6 +105,29 @@ def test_every_image_that_was_read_is_evidence(make_case: Make, provenance_of: P
     assert {frame.sop_instance_uid for frame in case.stack.frames} < named
 
 
+@pytest.mark.parametrize("kind", ["cr", "ct", "mr"])
+def test_whatever_a_report_names_is_among_its_evidence(
+    kind: str, make_case: Make, written: Write, provenance_of: Provenances
+) -> None:
+    case = make_case(kind)
+    for report in (positive(case, provenance_of(case)), negative(case, provenance_of(case))):
+        read = written(report)
+        named = {
+            reference.ReferencedSOPInstanceUID
+            for item in tree(read)
+            for reference in item.get("ReferencedSOPSequence", [])
+        }
+        evidence = {
+            reference.ReferencedSOPInstanceUID
+            for study in read.CurrentRequestedProcedureEvidenceSequence
+            for series in study.ReferencedSeriesSequence
+            for reference in series.ReferencedSOPSequence
+        }
+
+        assert named
+        assert named <= evidence
+
+
 def test_what_was_not_read_is_said_with_its_reason_and_never_called_normal(
     make_case: Make, provenance_of: Provenances
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from typing import Any, Final, Literal
 
 import pydicom
 from pydicom.dataset import Dataset
-from pynetdicom import AE
+from pynetdicom import AE, evt
 
 from radiolucent.errors import FinalDelivery, RetriableDelivery
 from radiolucent.imaging.uids import derived_uid
@@ -106,7 +107,11 @@ class CStore:
         tls = (self.tls, self.host) if self.tls else None
         try:
             association = entity.associate(
-                self.host, self.port, ae_title=self.called_ae, tls_args=tls, evt_handlers=list(handlers)
+                self.host,
+                self.port,
+                ae_title=self.called_ae,
+                tls_args=tls,
+                evt_handlers=[(evt.EVT_CONN_OPEN, _answer_at_once), *handlers],
             )
         except (OSError, RuntimeError) as error:
             raise sent.retriable(f"no connection: {type(error).__name__}; see whether it runs") from error
@@ -194,6 +199,27 @@ class CStore:
             sent.refuse(item, meaning, f"not committed, {words}")
         sent.judge()
         return "committed"
+
+
+def _answer_at_once(event: Any) -> None:
+    """Keep the network from waiting: without this each object costs 0.1 s more, whatever its size.
+
+    A DIMSE message is a small PDU and then the next; Nagle's algorithm holds the second back until the first is
+    acknowledged (RFC 896), and the system delays that acknowledgement (RFC 1122, 4.2.3.2). The peer's answer comes in
+    two parts as well, so each part read is acknowledged at once where the system can be told so (Linux).
+    """
+    link = event.assoc.dul.socket
+    link.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    at_once, read = getattr(socket, "TCP_QUICKACK", None), link.recv
+    if at_once is None:
+        return
+
+    def receive(size: int) -> bytearray:
+        link.socket.setsockopt(socket.IPPROTO_TCP, at_once, 1)  # holds until the next answer alone
+        received: bytearray = read(size)
+        return received
+
+    link.recv = receive
 
 
 def _without(
