@@ -6,16 +6,20 @@ import hashlib
 import subprocess
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
 from pydicom.dataset import Dataset
+from pydicom.uid import ExplicitVRLittleEndian, RLELossless
+from pynetdicom import AE
 
 from radiolucent.ingest.listener import Listener, Terms
 from radiolucent.ingest.receiving import data_set_digest
 from radiolucent.ingest.spool import Spool
+from radiolucent.phantom.studies import make_study
 from radiolucent.pipeline.receiving import StoreReceiver
 from radiolucent.store.archive import Archive
 from radiolucent.store.studies import Studies
@@ -81,6 +85,38 @@ def test_the_same_study_from_four_senders_at_once_has_one_row_and_one_file_an_in
     for sent in objects:
         kept = archive.root / rows[sent.SOPInstanceUID]
         assert data_set_digest(kept) == hashlib.sha256(encoded(sent)).hexdigest()
+
+
+def test_one_study_from_two_senders_at_once_in_two_transfer_syntaxes_is_one_study(tmp_path: Path, store: Store) -> None:
+    archive = Archive(root=tmp_path / "data", watermark_bytes=0)
+    plain = make_study("brain-mr", seed=3, slices=8).datasets
+    packed = deepcopy(plain)
+    for one in packed:
+        one.compress(RLELossless, generate_instance_uid=False)
+    statuses: dict[str, list[int]] = {}
+
+    def send(caller: str, objects: Sequence[Dataset], syntax: str) -> None:
+        entity = AE(ae_title=caller)
+        entity.add_requested_context(objects[0].SOPClassUID, syntax)
+        association = entity.associate("127.0.0.1", listener.address[1], ae_title=OURS)
+        statuses[caller] = [association.send_c_store(one).Status for one in objects]
+        association.release()
+
+    with _listening(store, archive) as listener:
+        threads = [
+            threading.Thread(target=send, args=("PLAIN", plain, ExplicitVRLittleEndian)),
+            threading.Thread(target=send, args=("PACKED", packed, RLELossless)),
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(240)
+    assert statuses == {"PLAIN": [0x0000] * 8, "PACKED": [0x0000] * 8}
+    with store.read() as work:
+        view = Studies(work).show(plain[0].StudyInstanceUID)
+    assert Counter(one.state for one in view.instances) == {"received": 8}
+    assert {one.sop_instance_uid for one in view.instances} == {one.SOPInstanceUID for one in plain}
+    assert all((archive.root / one.path).is_file() for one in view.instances)
 
 
 def test_two_different_objects_under_one_uid_at_once_leave_one_in_use(tmp_path: Path, store: Store) -> None:

@@ -112,18 +112,44 @@ class StoreReceiver:
             association_id=instance.association_id,
             calling_ae=instance.calling_ae[:32],
         )
-        with self._store.read() as work:
-            known = Instances(work).used(instance.sop_instance_uid)
-        if known is not None and known.digest == instance.digest:
+        known = self._used(instance)
+        if known is not None and (known.digest == instance.digest or self._is_the_same(known, instance.path)):
             return Outcome.DUPLICATE  # its file and row are safe already
-        if known is not None and self._is_the_same(known, instance):
-            return Outcome.DUPLICATE
-        self._archive.keep(instance.path, place)
+        kept = self._archive.keep(instance.path, place)
+        while (outcome := self._enter(instance, new, header, purpose, unlike=known)) is None:
+            known = self._used(instance)  # two senders came at once, and the other one was first
+            if known is not None and self._is_the_same(known, kept):
+                return Outcome.DUPLICATE  # the file without a row goes with the next clean-up
+        with self._lock:
+            if len(self._known) >= _KNOWN:
+                self._known.clear()  # they are only read again
+            self._known.add(f"{new.study_instance_uid} {new.series_instance_uid}")
+        return outcome
+
+    def _used(self, instance: ReceivedInstance) -> InstanceRecord | None:
+        with self._store.read() as work:
+            return Instances(work).used(instance.sop_instance_uid)
+
+    def _enter(
+        self,
+        instance: ReceivedInstance,
+        new: NewInstance,
+        header: StudyHeader,
+        purpose: FetchRecord | None,
+        *,
+        unlike: InstanceRecord | None,
+    ) -> Outcome | None:
+        """Write the row of a file that is kept; None where another object of its UID, not `unlike`, is in use by now.
+
+        Files are compared between transactions: it takes too long to hold everybody else up.
+        """
         with self._store.begin() as work:
             at = self._clock()
-            known = Instances(work).used(instance.sop_instance_uid)  # two senders may come at once
+            known = Instances(work).used(instance.sop_instance_uid)
             if known is not None and known.digest == instance.digest:
                 return Outcome.DUPLICATE
+            if known is not None and (unlike is None or known.id != unlike.id):
+                return None
             if known is not None:
                 # filed under the study and series of the first, which exist; its own path says where it belongs
                 there = replace(
@@ -147,10 +173,6 @@ class StoreReceiver:
                     source=instance.way.value,
                 )
             )
-        with self._lock:
-            if len(self._known) >= _KNOWN:
-                self._known.clear()  # they are only read again
-            self._known.add(f"{new.study_instance_uid} {new.series_instance_uid}")
         return outcome
 
     def _is_known(self, instance: ReceivedInstance) -> bool:
@@ -178,10 +200,10 @@ class StoreReceiver:
         yields = instance.way is Way.PRIOR or (purpose is not None and purpose.purpose in YIELDING)
         return study_header(instance.path, yields=yields, today=self._clock(), old=self._old)
 
-    def _is_the_same(self, known: InstanceRecord, instance: ReceivedInstance) -> bool:
+    def _is_the_same(self, known: InstanceRecord, path: Path) -> bool:
         """Whether it differs from the one that is kept in its encoding alone; unknown where that one was removed."""
         there = self._archive.root / known.path
-        return known.removed_at is None and there.is_file() and same_object(there, instance.path)
+        return known.removed_at is None and there.is_file() and same_object(there, path)
 
     def _turn_away(self, instance: ReceivedInstance, outcome: Outcome, reason: str) -> None:
         LOG.warning("an object was turned away: %s", reason)

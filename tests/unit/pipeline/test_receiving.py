@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -181,6 +182,59 @@ def test_the_same_object_in_another_transfer_syntax_is_a_duplicate(
     assert len(list(archive.files())) == 1
     with store.read() as work:
         assert [one.state for one in Instances(work).of_study(first.study_instance_uid)] == ["received"]
+
+
+@dataclass(frozen=True)
+class OneComesFirst(Archive):
+    """While a file is moved into it, another sender's object gets its row."""
+
+    meanwhile: list[Callable[[], object]] = field(default_factory=list)
+
+    def keep(self, source: Path, place: str) -> Path:
+        while self.meanwhile:
+            self.meanwhile.pop()()
+        return super().keep(source, place)
+
+
+def _compressed(dataset: Dataset) -> None:
+    dataset.compress(RLELossless, generate_instance_uid=False)
+
+
+def _edited(dataset: Dataset) -> None:
+    dataset.SeriesDescription = "another"
+
+
+@pytest.mark.parametrize(
+    ("change", "expected", "states"),
+    [
+        (_compressed, Outcome.DUPLICATE, ["received"]),
+        (_edited, Outcome.CONFLICT, ["received", "conflict"]),
+        (None, Outcome.DUPLICATE, ["received"]),
+    ],
+    ids=["another syntax", "another object", "the same bytes"],
+)
+def test_two_senders_at_one_instant_are_told_apart_like_two_in_turn(
+    store: Store,
+    archive: Archive,
+    offer: Offer,
+    change: Callable[[Dataset], None] | None,
+    expected: Outcome,
+    states: list[str],
+) -> None:
+    slow = OneComesFirst(root=archive.root, watermark_bytes=0)
+    second = offer(change=change)
+    second = replace(second, path=second.path.rename(archive.incoming / "second.part"))
+    first = offer()
+    outcomes: list[Outcome] = []
+    slow.meanwhile.append(lambda: outcomes.append(StoreReceiver(store, archive).receive(first)))
+
+    outcomes.append(StoreReceiver(store, slow).receive(second))
+
+    assert outcomes == [Outcome.STORED, expected]
+    with store.read() as work:
+        kept = Instances(work).of_study(first.study_instance_uid)
+    assert [one.state for one in kept] == states
+    assert all((archive.root / one.path).is_file() for one in kept)
 
 
 def test_once_the_first_was_removed_it_is_not_known_to_be_the_same(
