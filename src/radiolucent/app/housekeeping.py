@@ -10,7 +10,7 @@ from typing import Final
 
 from radiolucent.app.parts import Parts
 from radiolucent.pipeline.coordinating import Coordinator
-from radiolucent.pipeline.retention import Limits, keep_limits, remove_orphans
+from radiolucent.pipeline.retention import Limits, forget_explanations, keep_limits, remove_orphans
 from radiolucent.store.audit import nightly_anchor
 from radiolucent.store.unit_of_work import Store
 
@@ -45,6 +45,7 @@ def keep_house(parts: Parts, coordinator: Coordinator, stopping: threading.Event
         if until_retention <= 0:
             survive(lambda: keep_limits(parts.store, parts.archive, limits, at=_now()))
             survive(lambda: remove_orphans(parts.store, parts.archive, at=_now()))
+            survive(lambda: forget_explanations(parts.store, at=_now()))
             survive(lambda: anchor_the_trail(parts.store, at=_now()))
             until_retention = RETENTION_S
         stopping.wait(SWEEP_S)

@@ -49,6 +49,27 @@ class ExplanationCache:
             if one.digest:
                 self._write(replace(one, from_cache=False))
 
+    def forget(self, *, before: float, most_bytes: int) -> int:
+        """Remove what was made before a moment, then the oldest until the rest is no larger; how many went.
+
+        Parameters
+        ----------
+        before : seconds since 1970.
+        most_bytes : of all files together.
+        """
+        found = sorted((path.stat().st_mtime, path.stat().st_size, path) for path in self.files())
+        size, gone = sum(each for _, each, _ in found), 0
+        for made, each, path in found:
+            if made >= before and size <= most_bytes:
+                break
+            path.unlink(missing_ok=True)
+            size, gone = size - each, gone + 1
+        return gone
+
+    def files(self) -> list[Path]:
+        """The files of all maps."""
+        return list(self.folder.glob("*.npz"))
+
     def _write(self, one: Explanation) -> None:
         facts = {
             "finding": one.finding,

@@ -1,4 +1,4 @@
-"""How long received images are kept: limits of age and size, and nothing that is still needed is ever removed."""
+"""How long images and maps on request are kept: limits of age and size; what is still needed is never removed."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
+from radiolucent.explain.cache import ExplanationCache
 from radiolucent.store.archive import Archive
 from radiolucent.store.instances import Instances
 from radiolucent.store.records import InstanceRecord, StudyRecord
 from radiolucent.store.retention import Removable
+from radiolucent.store.site import Site
 from radiolucent.store.unit_of_work import Store
 
 LOG: Final = logging.getLogger(__name__)
+EXPLANATIONS: Final = "explanations"
+"""Folder of maps made on request, below the store's."""
 _ORPHAN_AGE_S: Final = 24 * 3600.0
 
 
@@ -75,6 +79,17 @@ def remove_orphans(store: Store, archive: Archive, *, at: datetime) -> int:
             archive.remove(place)
             removed += 1
     return removed
+
+
+def forget_explanations(store: Store, *, at: datetime) -> int:
+    """Remove maps made on request that are older or more than the site keeps; how many. Asked for, they are made anew.
+
+    What was shown can be drawn all the same: engine, seed and frame stand in the trail, the images in the archive.
+    """
+    with store.read() as work:
+        days, mib = (int(Site(work).setting(name)) for name in ("explanation_days", "explanation_mib"))
+    before = (at - timedelta(days=days)).timestamp()
+    return ExplanationCache(store.folder / EXPLANATIONS).forget(before=before, most_bytes=mib << 20)
 
 
 def _remove(store: Store, archive: Archive, study: StudyRecord, at: datetime) -> list[InstanceRecord]:

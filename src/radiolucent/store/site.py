@@ -25,10 +25,17 @@ SETTINGS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = MappingProxyTy
         ),
         "training_minutes": ("120", "active minutes of training before heatmaps are shown", ()),
         "site_name": ("radiolucent", "name of the site, on every page", ()),
+        "explanation_days": (
+            "30",
+            "days for which maps by other methods, made on request, are kept; later they are made anew",
+            (),
+        ),
+        "explanation_mib": ("2048", "MiB of such maps that are kept at most, the oldest go first", ()),
         "ai_stopped": ("", "reason of the kill switch; empty while the AI runs", ()),
     }
 )
 """Name → default, what it does, allowed values (any where there are none)."""
+_LARGEST: Final = {"training_minutes": 6000, "explanation_days": 3650, "explanation_mib": 1 << 20}
 _THRESHOLDS: Final = "thresholds"
 _PROFILE: Final = "profile"
 BEAT_S: Final = 30.0
@@ -80,8 +87,9 @@ class Site:
         allowed = SETTINGS[name][2]
         if allowed and value not in allowed:
             raise SetupError(f"{name} is one of {', '.join(allowed)}")
-        if name == "training_minutes" and not (value.isdecimal() and int(value) <= 6000):
-            raise SetupError("training_minutes is a whole number of minutes, up to 6000")
+        most = _LARGEST.get(name)
+        if most is not None and not (value.isascii() and value.isdecimal() and int(value) <= most):
+            raise SetupError(f"{name} is a whole number up to {most}")
         before = self.setting(name)
         self._session.merge(SiteRow(name=name, value=value))
         self._session.flush()

@@ -17,6 +17,7 @@ from radiolucent.pipeline.alerting import AlertRules, raise_alerts
 from radiolucent.pipeline.output import write_readings
 from radiolucent.pipeline.read_path import read_path
 from radiolucent.pipeline.read_study import engine_ref
+from radiolucent.pipeline.retention import EXPLANATIONS, forget_explanations
 from radiolucent.store.audit import AuditTrail
 from radiolucent.store.people import People
 from radiolucent.store.site import Site
@@ -52,10 +53,12 @@ def demo_app(folder: Path, engines: Sequence[Engine], *, now: datetime | None = 
         limits={engine.bundle.manifest.label: tuple(engine.bundle.manifest.scope.limits) for engine in engines},
         read=reader_of(engines),
         uploads=folder,
-        desk=Desk(running(engines), folder / ".room" / "explanations"),
+        bundles=tuple(engine.bundle for engine in engines),
+        desk=Desk(running(engines), store.folder / EXPLANATIONS),
         demo_accounts=tuple((name, PASSWORD, role) for name, role in ACCOUNTS),
     )
     _furnish(store, premises, now)
+    forget_explanations(store, at=now)
     return create_app(premises)
 
 

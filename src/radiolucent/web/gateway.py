@@ -14,6 +14,7 @@ from radiolucent.errors import SetupError
 from radiolucent.findings.profile import Profile, default_profile
 from radiolucent.ingest.dicomweb import Door
 from radiolucent.pipeline.read_study import engine_ref
+from radiolucent.pipeline.retention import EXPLANATIONS
 from radiolucent.store.unit_of_work import Store
 from radiolucent.web.access import Premises
 from radiolucent.web.demo import listen
@@ -55,7 +56,7 @@ def pages(
         source=StoreSource(store),
         engines=tuple(engine_ref(bundle) for bundle in bundles),
         limits={bundle.label: tuple(bundle.manifest.scope.limits) for bundle in bundles},
-        desk=Desk(loading(bundles), store.folder / "explanations"),
+        desk=Desk(loading(bundles), store.folder / EXPLANATIONS),
         profile=profile or default_profile(),
         secure_cookies=public_url.startswith("https:") or host not in ("127.0.0.1", "::1", "localhost"),
         stow=stow,

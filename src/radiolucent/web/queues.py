@@ -9,10 +9,12 @@ from fastapi.responses import RedirectResponse, Response
 
 from radiolucent.app.office import Office
 from radiolucent.audit.events import QueuedAgain
-from radiolucent.pipeline.retention import to_remove
+from radiolucent.explain.cache import ExplanationCache
+from radiolucent.pipeline.retention import EXPLANATIONS, to_remove
 from radiolucent.store.audit import AuditTrail
 from radiolucent.store.deliveries import Deliveries
 from radiolucent.store.instances import Instances
+from radiolucent.store.site import Site
 from radiolucent.store.states import DELIVERY_STATES, STUDY_STATES, names
 from radiolucent.store.studies import Filters, Studies
 from radiolucent.store.workers import Workers
@@ -80,10 +82,11 @@ def read_again(here: Here, who: Checked, study: Annotated[str, Form(min_length=1
 
 @router.get("/admin/archive")
 def archive(here: Here, who: Someone) -> Response:
-    """How full the archive is, its limits, and what they would remove now: a dry run, nothing is deleted."""
+    """How full the archive is, its limits, what they would remove now (a dry run), and the maps made on request."""
     require(here, who, "admin")
     office = here.office
     planned = to_remove(here.store, office.limits, at=here.clock()) if office else []
+    maps = ExplanationCache(here.store.folder / EXPLANATIONS).files()
     with here.store.read() as work:
         return page(
             "archive.html.j2",
@@ -96,6 +99,9 @@ def archive(here: Here, who: Someone) -> Response:
             free=office.parts.archive.free_bytes() if office else 0,
             kept=Instances(work).bytes_kept(),
             objects=Instances(work).counts(),
+            maps=len(maps),
+            maps_bytes=sum(path.stat().st_size for path in maps if path.exists()),
+            settings={name: Site(work).setting(name) for name in ("explanation_days", "explanation_mib")},
             planned=planned[:_SHOWN],
             planned_studies=len(planned),
             planned_bytes=sum(one.bytes for one in planned),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -73,3 +74,34 @@ def test_a_map_without_a_digest_is_not_kept(tmp_path: Path) -> None:
 def test_a_map_that_is_none_is_refused(values: object, why: str) -> None:
     with pytest.raises(ValueError, match=why):
         made(values=values)
+
+
+def _aged(folder: Path, *ages_s: float) -> ExplanationCache:
+    """A cache with one file of 100 bytes for each age."""
+    folder.mkdir()
+    for number, age in enumerate(ages_s):
+        path = folder / f"{number}.npz"
+        path.write_bytes(b"x" * 100)
+        os.utime(path, (1000.0 - age, 1000.0 - age))
+    return ExplanationCache(folder)
+
+
+@pytest.mark.parametrize(
+    ("before", "most_bytes", "left"),
+    [
+        (0.0, 10_000, "0123"),
+        (985.0, 10_000, "01"),
+        (0.0, 250, "01"),
+        (0.0, 200, "01"),
+        (0.0, 0, ""),
+        (2000.0, 10_000, ""),
+    ],
+)
+def test_old_maps_go_first_and_none_that_may_stay(tmp_path: Path, before: float, most_bytes: int, left: str) -> None:
+    cache = _aged(tmp_path / "maps", 0, 10, 20, 30)
+    assert cache.forget(before=before, most_bytes=most_bytes) == 4 - len(left)
+    assert "".join(sorted(path.stem for path in cache.files())) == left
+
+
+def test_a_cache_that_holds_nothing_forgets_nothing(tmp_path: Path) -> None:
+    assert ExplanationCache(tmp_path / "none").forget(before=1e9, most_bytes=0) == 0

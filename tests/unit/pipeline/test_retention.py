@@ -1,5 +1,6 @@
 """What retention may remove: one open thing of a study, of any kind, keeps all its images."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -8,12 +9,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
+from radiolucent.errors import SetupError
 from radiolucent.phantom.studies import PhantomStudy, make_study
-from radiolucent.pipeline.retention import Limits, keep_limits
+from radiolucent.pipeline.retention import EXPLANATIONS, Limits, forget_explanations, keep_limits
 from radiolucent.store.archive import Archive
 from radiolucent.store.deliveries import Deliveries
 from radiolucent.store.instances import Instances
 from radiolucent.store.revisions import Revisions
+from radiolucent.store.site import Site
 from radiolucent.store.states import DELIVERY_STATES, INSTANCE_STATES, REVISION_STATES, STUDY_STATES, State
 from radiolucent.store.study_tables import DeliveryRow, InstanceRow, RevisionRow, StudyRow
 from radiolucent.store.unit_of_work import Store
@@ -93,3 +96,19 @@ def test_the_prior_of_a_study_that_is_to_be_read_stays_until_then(scene: Scene) 
     with scene.store.begin() as work:
         Revisions(work).finished(scene.second, 1, "failed", at=NOW)
     assert scene.removed() == 2
+
+
+def test_maps_made_on_request_are_kept_as_long_and_as_many_as_the_site_says(scene: Scene) -> None:
+    folder = scene.store.folder / EXPLANATIONS
+    folder.mkdir()
+    for name, days in (("new", 1), ("old", 40)):
+        (folder / f"{name}.npz").write_bytes(b"x" * 2**20)
+        made = (NOW - timedelta(days=days)).timestamp()
+        os.utime(folder / f"{name}.npz", (made, made))
+    assert forget_explanations(scene.store, at=NOW) == 1
+    assert [path.stem for path in folder.iterdir()] == ["new"]
+    with scene.store.begin() as work:
+        Site(work).set("explanation_mib", "0")
+    assert forget_explanations(scene.store, at=NOW) == 1
+    with pytest.raises(SetupError, match="whole number"), scene.store.begin() as work:
+        Site(work).set("explanation_days", "-1")
