@@ -1,4 +1,4 @@
-"""What can be wrong with the picture itself: exposure, blur, metal, a field of view that cuts off what is read.
+"""What can be wrong with the picture itself: exposure, blur, metal, burned-in text, a field of view that cuts off.
 
 Each is a number found cheaply on a few frames at about 512 pixels; whether it matters is decided in `ingest.flagging`.
 """
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from radiolucent.imaging.burned_text import burned_text
 from radiolucent.imaging.study import Stack
 
 SIZE = 512
@@ -31,6 +32,7 @@ class Defects:
         98th percentile), after noise was smoothed over one pixel; a moved or blurred film has little.
     metal_ml : CT only: volume over `METAL_HU`, from sampled slices.
     covered_mm : of a volume: from first to last slice.
+    glyphs : of the longest line of text burned into the picture (of a volume, its middle slice); 0 without one.
     """
 
     clipped_bright: float = 0.0
@@ -38,6 +40,7 @@ class Defects:
     sharpness: float | None = None
     metal_ml: float | None = None
     covered_mm: float | None = None
+    glyphs: int = 0
 
 
 def defects(stack: Stack) -> Defects:
@@ -63,6 +66,7 @@ def defects(stack: Stack) -> Defects:
         sharpness=None if volume else sharpness(frames[0]),
         metal_ml=metal,
         covered_mm=gap * (len(stack.frames) - 1) if volume and gap is not None else None,
+        glyphs=burned_text(frames[len(frames) // 2]),
     )
 
 

@@ -13,7 +13,6 @@ from radiolucent.engines.manifest import Manifest
 from radiolucent.findings.reading import Refusal
 from radiolucent.imaging.defects import Defects, defects
 from radiolucent.imaging.header import text
-from radiolucent.imaging.lungs import lung_fields
 from radiolucent.imaging.quality import StackFacts, facts
 from radiolucent.imaging.spacing import PROJECTIONS
 from radiolucent.imaging.study import Stack
@@ -71,7 +70,7 @@ class Flag:
 def _cut_off(seen: Seen) -> bool:
     """A chest film whose lungs run out of the picture, or a head volume too short to hold a brain."""
     if seen.film and seen.facts.body_part == "chest":
-        lungs = lung_fields(seen.stack.decode(0))
+        lungs = seen.stack.lungs
         edge = [lungs.mask[0], lungs.mask[:, 0], lungs.mask[:, -1]]
         return lungs.found and any(float(line.mean()) > 0.12 for line in edge)
     covered = seen.defects.covered_mm
@@ -121,6 +120,11 @@ FLAGS: tuple[Flag, ...] = (
         code="motion",
         sentence="the picture is blurred, or its header speaks of motion",
         applies=_blurred,
+    ),
+    Flag(
+        code="text",
+        sentence="text is burned into the picture: it may name the patient, and no engine can tell it from a sign",
+        applies=lambda seen: seen.defects.glyphs > 0,
     ),
     Flag(
         code="raw",

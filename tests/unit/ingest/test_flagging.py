@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
 from pydicom.dataset import Dataset
 
 from radiolucent.engines.manifest import FindingEntry, HeadSpec, InputSpec, Manifest, ScopeSpec
@@ -101,6 +102,12 @@ def burnt_out() -> NDArray[np.float32]:
     return pixels
 
 
+def with_text() -> NDArray[np.float32]:
+    picture = Image.fromarray((SHARP[0] / 10).clip(0, 200).astype(np.uint8))
+    ImageDraw.Draw(picture).text((6, 60), "DOE JANE", fill=255, font=ImageFont.load_default(24))
+    return np.asarray(picture, dtype=np.float32)[None] * 10
+
+
 DRAWN: dict[str, tuple[Stack, Manifest, StackFacts]] = {
     "portable": (film(), manifest(), known(portable=True)),
     "paediatric": (film(), manifest(), known(age_years=7.0)),
@@ -109,6 +116,7 @@ DRAWN: dict[str, tuple[Stack, Manifest, StackFacts]] = {
     "exposure": (film(burnt_out()), manifest(), known()),
     "field-of-view": (head(np.zeros((5, 32, 32), dtype=np.float32)), manifest("CT", "HEAD"), known(modality="CT")),
     "motion": (film(np.tile(np.linspace(0, 1, 160, dtype=np.float32), (1, 160, 1))), manifest(), known()),
+    "text": (film(with_text()), manifest(), known()),
     "raw": (film(), manifest(), known(is_for_processing=True)),
     "lossy": (film(), manifest(), known(is_lossy=True)),
     "polarity": (film(), manifest(), known(polarity_doubtful=True)),
