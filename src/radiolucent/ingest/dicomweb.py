@@ -29,6 +29,7 @@ from radiolucent.ingest.spool import Spool, SpooledFile
 LOG: Final = logging.getLogger(__name__)
 RESPONSE_TYPE: Final = "application/dicom+json"
 MAXIMUM_PARTS: Final = 20_000
+_NOWHERE: Final[dict[str, Any]] = {"00081190": {"vr": "UR"}}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +72,6 @@ def store_instances(
     receiver: Receiver,
     spool: Spool,
     study_instance_uid: str = "",
-    base_url: str = "",
     sender: str = "",
     peer_address: str = "",
     maximum_part_bytes: int = 4 * 2**30,
@@ -87,7 +87,6 @@ def store_instances(
     chunks : the body as it arrives.
     study_instance_uid : of the resource ``/studies/{study}``; objects of other studies are refused. Empty takes all.
     sender : account of the sender, in the place of an AE title (cut to 16 characters); routes can name it.
-    base_url : of the DICOMweb service, for Retrieve URLs; empty leaves them out.
     """
     association_id = uuid.uuid4().hex
     offered: list[Offered] = []
@@ -109,18 +108,24 @@ def store_instances(
     receiver.association_ended(association_id, aborted=refusal is not None)
     if refusal is not None and not any(ANSWERS[one.outcome].accepted for one in offered):
         return refusal
+    if not offered:
+        return StowResponse(status=400, reason="the request holds no object")
     outcomes = [one.outcome for one in offered]
     status = 202 if refusal is not None else http_status(outcomes)
     return StowResponse(
         status=status,
-        body=json.dumps(response_dataset(offered, base_url=base_url)).encode(),
+        body=json.dumps(response_dataset(offered)).encode(),
         reason="" if refusal is None else refusal.reason,
         offered=tuple(offered),
     )
 
 
-def response_dataset(offered: Iterable[Offered], *, base_url: str = "") -> dict[str, Any]:
-    """The Store Instances Response Module (PS3.18 table 10.5.3-2) in the DICOM JSON Model."""
+def response_dataset(offered: Iterable[Offered]) -> dict[str, Any]:
+    """The Store Instances Response Module (PS3.18 table 10.5.3-2) in the DICOM JSON Model.
+
+    Retrieve URL, of the study and of each object, is of type 2: it is there and empty, since nothing that was taken in
+    can be had back here.
+    """
     stored: list[dict[str, Any]] = []
     failed: list[dict[str, Any]] = []
     others: list[dict[str, Any]] = []
@@ -130,11 +135,11 @@ def response_dataset(offered: Iterable[Offered], *, base_url: str = "") -> dict[
         if one.instance is None:
             others.append(reason)
         elif answer.accepted:
-            stored.append(_reference(one.instance) | _retrieve_url(one.instance, base_url))
+            stored.append(_reference(one.instance) | _NOWHERE)
         else:
             failed.append(_reference(one.instance) | reason)
     sequences = (("00081199", stored), ("00081198", failed), ("0008119A", others))
-    return {tag: {"vr": "SQ", "Value": items} for tag, items in sequences if items}
+    return _NOWHERE | {tag: {"vr": "SQ", "Value": items} for tag, items in sequences if items}
 
 
 def _offer(
@@ -170,14 +175,6 @@ def _reference(instance: ReceivedInstance) -> dict[str, Any]:
         "00081150": {"vr": "UI", "Value": [instance.sop_class_uid]},
         "00081155": {"vr": "UI", "Value": [instance.sop_instance_uid]},
     }
-
-
-def _retrieve_url(instance: ReceivedInstance, base_url: str) -> dict[str, Any]:
-    if not base_url:
-        return {}
-    parts = f"studies/{instance.study_instance_uid}/series/{instance.series_instance_uid}"
-    url = f"{base_url.rstrip('/')}/{parts}/instances/{instance.sop_instance_uid}"
-    return {"00081190": {"vr": "UR", "Value": [url]}}
 
 
 def _unbroken(chunks: Iterable[bytes]) -> Iterator[bytes]:

@@ -34,16 +34,17 @@ def _store(
     return response, json.loads(response.body) if response.body else {}
 
 
-def test_objects_that_are_stored_are_referenced_with_where_they_can_be_had(tmp_path: Path) -> None:
+def test_objects_that_are_stored_are_referenced_and_nobody_is_sent_to_fetch_them_here(tmp_path: Path) -> None:
     receiver = FolderReceiver(tmp_path / "kept")
     one, two = small_object(1), small_object(2)
-    response, said = _store(tmp_path, receiver, body(_file(one), _file(two)), base_url="https://here/dicom-web/")
+    response, said = _store(tmp_path, receiver, body(_file(one), _file(two)))
     assert response.status == 200
-    assert set(said) == {"00081199"}
-    first = said["00081199"]["Value"][0]
-    assert first["00081155"]["Value"] == [one.SOPInstanceUID]
-    assert first["00081190"]["Value"][0].startswith(f"https://here/dicom-web/studies/{one.StudyInstanceUID}/series/")
-    assert Dataset.from_json(json.dumps(said)).ReferencedSOPSequence[1].ReferencedSOPInstanceUID == two.SOPInstanceUID
+    assert set(said) == {"00081190", "00081199"}
+    read = Dataset.from_json(json.dumps(said))
+    stored = read.ReferencedSOPSequence
+    assert [item.ReferencedSOPInstanceUID for item in stored] == [one.SOPInstanceUID, two.SOPInstanceUID]
+    # type 2: present, with a value only where a WADO-RS service has the object (PS3.18 table 10.5.3-2)
+    assert [item.RetrieveURL for item in (read, *stored)] == ["", "", ""]
     assert receiver.ended == [(receiver.received[0].association_id, False)]
 
 
