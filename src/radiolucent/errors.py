@@ -90,6 +90,10 @@ class NoSuchStudy(SetupError):
     """A study, reading or delivery that was named isn't known here."""
 
 
+class ReportChanged(SetupError):
+    """Another version of a report was kept since its author began: that one must be looked at first."""
+
+
 class EngineError(RadiolucentError):
     """An engine bundle is wrong or didn't do what its manifest says: its maker must act."""
 

@@ -67,3 +67,26 @@ class StudyLeft(Event):
     kind: ClassVar[str] = "study.left"
     action: ClassVar[Action] = "R"
     after_ms: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportKept(Event):
+    """A reader kept a version of a study's report; `status` says whether it was signed, `sha256` is of its text."""
+
+    kind: ClassVar[str] = "report.kept"
+    action: ClassVar[Action] = "C"
+    number: int
+    status: str
+    sha256: str
+    ai_sentences: int
+    digest: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResultAmended(Event):
+    """A finding, or its place, was taken out of a study's result, or brought back; the study is read again for it."""
+
+    kind: ClassVar[str] = "result.amended"
+    finding: str
+    series: str
+    what: str

@@ -23,6 +23,7 @@ from radiolucent.errors import NothingToRead, RadiolucentError
 from radiolucent.findings.reading import Reading
 from radiolucent.findings.urgency import level_number
 from radiolucent.pipeline.alerting import AlertRules, raise_alerts
+from radiolucent.pipeline.amending import as_amended
 from radiolucent.pipeline.messages import load_reading, settle_messages, write_messages
 from radiolucent.pipeline.output import write_readings
 from radiolucent.pipeline.priority import delivery_priority
@@ -102,7 +103,7 @@ def read_revision(bench: Bench, study_instance_uid: str, number: int) -> str:
     engines = _asked(bench.engines, route)
     try:
         with _folder_of(bench, revision, inputs) as (images, prior):
-            result = read_path(images, engines, prior=prior, options=bench.options)
+            result = as_amended(store, read_path(images, engines, prior=prior, options=bench.options))
             folder = store.folder / reading_folder(revision)
             folder.parent.mkdir(parents=True, exist_ok=True)
             made_at = revision.made_at.astimezone()

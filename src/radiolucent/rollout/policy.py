@@ -23,6 +23,8 @@ Route = Literal[
     "acknowledge",
     "claim",
     "finish",
+    "report",
+    "sign-report",
     "upload",
     "send",
     "training",
@@ -84,6 +86,8 @@ RULES: tuple[Rule, ...] = (
     Rule(route="acknowledge", roles=_READ, states=_LATER),
     Rule(route="claim", roles=("resident", *_READ)),
     Rule(route="finish", roles=_READ),
+    Rule(route="report", roles=("resident", *_READ)),
+    Rule(route="sign-report", roles=_READ),
     Rule(route="upload", roles=("resident", *_READ, *_TEST)),
     Rule(route="training", roles=(*_VIEW, *_TEST)),
     # a machine that sends images, and sees nothing

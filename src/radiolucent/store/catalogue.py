@@ -8,6 +8,7 @@ from radiolucent.store import (
     audit_tables,
     facts_tables,
     people_tables,
+    report_tables,
     room_tables,
     study_tables,
     way_tables,
@@ -20,6 +21,7 @@ MODULES = (
     audit_tables,
     facts_tables,
     people_tables,
+    report_tables,
     room_tables,
     way_tables,
 )

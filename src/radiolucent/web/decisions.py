@@ -12,21 +12,20 @@ from pydantic import BaseModel, Field
 
 from radiolucent.audit.events import FindingDecided, OverlayToggled
 from radiolucent.audit.reading_events import AiRevealed, StudyLeft
-from radiolucent.errors import NoSuchStudy
 from radiolucent.findings.reading import SeriesReading
-from radiolucent.findings.taxonomy import finding_type
-from radiolucent.pipeline.delivering import withdraw
 from radiolucent.rollout.policy import Route
 from radiolucent.store.adaptation import Adaptations
 from radiolucent.store.audit import AuditTrail
 from radiolucent.store.room import Decision, Room
-from radiolucent.web.access import Checked, Here, Premises, Refused, Someone, Told, Visitor, deny, gate, require
+from radiolucent.web.access import Checked, Here, Refused, Someone, Told, deny, gate, require
 from radiolucent.web.adapting import Adapting
+from radiolucent.web.amending import take_back
 from radiolucent.web.seeing import HELD, held_back, visible
 from radiolucent.web.study import REASONS
 
 router = APIRouter()
 _MOST_POINTS = 500
+_JSON: Final = "application/json"
 WRONG: Final = ("wrong-finding", "wrong-place", "artefact")
 """Reasons that say that the result is wrong: with one of these a rejection takes it back from where it was sent."""
 
@@ -50,7 +49,8 @@ def decide(
 ) -> Response:
     """Keep a decision on one finding. Trust has no preset: left open, it stays unknown.
 
-    A rejection because the result is wrong takes the reading back from wherever it was sent, unless `keep_sent`.
+    A rejection because the result is wrong takes it back from wherever it was sent, unless `keep_sent`: the finding
+    alone where the rest of the reading stands, else the whole reading.
     """
     route: Route = "modify" if outcome == "modify" else "decide"
     require(here, who, route, study=uid)
@@ -103,9 +103,11 @@ def decide(
                 digest=summary.digest,
             )
         )
-    told = _take_back(here, who, decision) if outcome == "reject" and reason in WRONG and not keep_sent else None
-    if "application/json" in accept:
-        return JSONResponse({"decided": True, "withdrawn": told is not None}, 201)
+    done = ""
+    if outcome == "reject" and reason in WRONG and not keep_sent:
+        done = take_back(here, who, decision, summary.reading)
+    if _JSON in accept:
+        return JSONResponse({"decided": True, "withdrawn": done == "withdrawn", "amended": done == "amended"}, 201)
     return RedirectResponse(f"/studies/{uid}#decisions", 303)
 
 
@@ -178,16 +180,6 @@ def own_reading(
             who.signs(AiRevealed, at=here.clock(), study=uid, said=said or "nothing", digest=summary.digest)
         )
     return RedirectResponse(f"/studies/{uid}#findings", 303)
-
-
-def _take_back(here: Premises, who: Visitor, decision: Decision) -> int | None:
-    """Withdraw the study's reading; to how many places that is told, None where there is nothing to take back."""
-    label = finding_type(decision.finding).label
-    reason = f"rejected by a reader: {label}: {REASONS[decision.reason]}"
-    try:
-        return withdraw(here.store, decision.study_instance_uid, reason=reason, actor=who.name, at=here.clock())
-    except NoSuchStudy:
-        return None  # a folder of readings: nothing was sent, nothing is kept as a revision
 
 
 def _region(text: str, read: SeriesReading) -> str:

@@ -19,6 +19,7 @@ from radiolucent.store.site import Site
 from radiolucent.web import (
     administration,
     alerts,
+    amending,
     audit,
     comparing,
     decisions,
@@ -31,6 +32,7 @@ from radiolucent.web import (
     practice,
     queues,
     replaying,
+    reporting,
     rollout,
     sign_on,
     stow,
@@ -47,7 +49,6 @@ from radiolucent.web.pages import page
 
 STATIC: Final = Path(__file__).parent / "static"
 MOST_BYTES: Final = 1 << 20
-MOST_UPLOAD_BYTES: Final = 2 << 30
 HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
     "connect-src 'self'; font-src 'self'; worker-src 'self'; form-action 'self'; frame-ancestors 'none'; "
@@ -96,6 +97,8 @@ def create_app(premises: Premises) -> FastAPI:
         alerts,
         study,
         decisions,
+        amending,
+        reporting,
         images,
         interface,
         comparing,
@@ -134,7 +137,7 @@ class _Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        most = MOST_UPLOAD_BYTES if scope["path"] == "/upload" else MOST_BYTES
+        most = upload.MOST_BYTES if scope["path"] == "/upload" else MOST_BYTES
         most = self._stow_bytes if scope["path"].startswith(stow.ROOT) else most
         sent = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
         answer = self._answering(scope["path"], send)

@@ -9,7 +9,6 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Resp
 
 from radiolucent.audit.events import Commented, ImagesLooked, StudyViewed
 from radiolucent.explain.overlay import overlay, plain, png
-from radiolucent.findings.narrative import Narrative, write
 from radiolucent.findings.phrases import phrases
 from radiolucent.findings.reading import Finding, Reading, SeriesReading
 from radiolucent.findings.taxonomy import finding_type
@@ -20,6 +19,7 @@ from radiolucent.imaging.study import Stack
 from radiolucent.pipeline.output import insight_sheet
 from radiolucent.pipeline.pictures import finding_pictures
 from radiolucent.pipeline.read_path import StudyResult
+from radiolucent.store.amendments import Amendments
 from radiolucent.store.audit import AuditTrail
 from radiolucent.store.room import Room
 from radiolucent.store.site import Site
@@ -29,6 +29,7 @@ from radiolucent.web.adapting import NOTHING, Adaptation, Adapting
 from radiolucent.web.detail import Detail, considered, decisions_on, failures, similar
 from radiolucent.web.explanation_desk import offers
 from radiolucent.web.pages import page
+from radiolucent.web.reporting import desk_of, marked
 from radiolucent.web.seeing import HELD, Shown, drawable, held_back, limited, opened_study, shown, visible
 from radiolucent.web.sources import OpenStudy, Summary
 from radiolucent.web.viewed import viewings_of
@@ -84,7 +85,8 @@ def study_page(uid: str, here: Here, who: Someone) -> Response:
             shown=findings,
             below=_below(allowed),
             reading=allowed,
-            narrative=_narrative(here, allowed),
+            report=desk_of(here, work, uid, allowed),
+            marked=marked,
             silence=_silence(opened, seen, held=held),
             held=held,
             adapted=adapted,
@@ -95,6 +97,7 @@ def study_page(uid: str, here: Here, who: Someone) -> Response:
             mode=mode,
             looked=looked,
             decisions=decisions,
+            amendments=Amendments(work).of(uid) if allowed else [],
             comments=room.comments(uid),
             claimed=room.claims().get(uid, ""),
             by_hand=room.urgencies().get(uid),
@@ -112,10 +115,6 @@ def _below(reading: Reading | None) -> list[tuple[Finding, SeriesReading]]:
     if reading is None:
         return []
     return [(finding, series) for series in reading.series for finding in series.findings if not finding.positive]
-
-
-def _narrative(here: Premises, reading: Reading | None) -> Narrative | None:
-    return write(reading, limits=here.limits) if reading is not None and (reading.series or reading.unread) else None
 
 
 def _candidates(reading: Reading | None) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Final
 
 from fastapi import APIRouter, Header, Request
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import RedirectResponse, Response
+from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.datastructures import UploadFile
 
 from radiolucent.audit.events import StudyUploaded
@@ -26,9 +26,11 @@ from radiolucent.web.pages import page
 from radiolucent.web.sources import read_document
 
 router = APIRouter()
+MOST_BYTES: Final = 2 << 30
 _AT_ONCE = threading.BoundedSemaphore(1)  # one reading takes all cores already
 _CHUNK: Final = 1 << 20
 _REMEMBERED: Final = 500
+_JSON: Final = "application/json"
 
 
 @dataclass
@@ -75,14 +77,19 @@ def upload_page(here: Here, who: Someone) -> Response:
     """The form."""
     require(here, who, "upload")
     with here.store.read() as work:
-        return page("upload.html.j2", here, who, work, taken=_folder(here) is not None)
+        return page("upload.html.j2", here, who, work, taken=_folder(here) is not None, most=MOST_BYTES)
 
 
 @router.post("/upload")
 async def upload(
-    request: Request, here: Here, who: Someone, x_csrf_token: str = Header(""), sec_fetch_site: str = Header("")
+    request: Request,
+    here: Here,
+    who: Someone,
+    x_csrf_token: str = Header(""),
+    sec_fetch_site: str = Header(""),
+    accept: str = Header(""),
 ) -> Response:
-    """Take one file; the body is looked at only once it is clear who sends it."""
+    """Take one file; the body is looked at only once it is clear who sends it. 202 with `address` for programs."""
     await run_in_threadpool(require, here, who, "upload")
     home = _folder(here)
     if home is None:
@@ -100,12 +107,13 @@ async def upload(
     job = _JOBS.add(number, Job(owner=who.name))
     work_off = _read if here.office is None else _take
     threading.Thread(target=_work_off, args=(work_off, here, who, folder, job, size), daemon=True).start()
-    return RedirectResponse(f"/upload/{number}", 303)
+    address = f"/upload/{number}"
+    return JSONResponse({"address": address}, 202) if _JSON in accept else RedirectResponse(address, 303)
 
 
 @router.get("/upload/{number}")
-def progress(number: str, here: Here, who: Someone) -> Response:
-    """How far it is; the page asks again until it is done."""
+def progress(number: str, here: Here, who: Someone, accept: str = Header("")) -> Response:
+    """How far it is; the page asks again until it is done, then goes to what was read."""
     require(here, who, "upload")
     job = _JOBS.get(number)
     if job is None or job.owner != who.name:
@@ -116,8 +124,13 @@ def progress(number: str, here: Here, who: Someone) -> Response:
             job.what = study.state if study else "waiting"
             if study and study.state in names(STUDY_STATES, terminal=True):
                 job.outcome = "read"
-        if job.outcome in ("read", "taken") and (job.outcome == "read" or not job.study):
-            return RedirectResponse(f"/studies/{job.study}" if job.study else "/worklist", 303)
+        over = job.outcome == "read" or (job.outcome == "taken" and not job.study)
+        address = f"/studies/{job.study}" if job.study else "/worklist"
+        if _JSON in accept:
+            told = {"what": job.what, "done": job.done, "total": job.total, "refused": job.outcome == "refused"}
+            return JSONResponse(told | {"reason": job.reason, "address": address if over else None})
+        if over:
+            return RedirectResponse(address, 303)
         return page("uploading.html.j2", here, who, work, job=job, number=number)
 
 

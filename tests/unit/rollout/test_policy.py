@@ -20,6 +20,7 @@ WHO = {
     "claim": "RDLA", "finish": "DLA", "upload": "RDLAT", "training": "VRDLAT", "grant-training": "A",
     "monitoring": "LAU", "rollout": "LAUT", "sign-phase": "LA", "stop-ai": "DLA", "audit": "AU", "admin": "A",
     "account": "VRDLAUTS", "send": "S", "acknowledge": "DLA",
+    "report": "RDLA", "sign-report": "DLA",
 }  # fmt: skip
 LETTER: dict[str, str] = dict(zip(ROLES, "VRDLAUTS", strict=True))
 
@@ -110,7 +111,7 @@ def test_a_resident_comments_and_modifies_nothing() -> None:
         r for r in ROUTES if decide(route=r, role="resident", state="routine", trained=True, use="localise").allowed
     }
     assert "comment" in allowed
-    assert not allowed & {"decide", "modify", "set-urgency", "acknowledge", "stop-ai"}
+    assert not allowed & {"decide", "modify", "set-urgency", "acknowledge", "stop-ai", "sign-report"}
 
 
 def test_every_route_has_a_rule_and_no_rule_repeats_another() -> None:

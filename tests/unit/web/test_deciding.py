@@ -68,7 +68,7 @@ def test_a_rejection_in_a_folder_of_readings_has_nothing_to_take_back(room: Any,
     browser = room.browser("radiologist")
     data = _decision(room, study, outcome="reject", reason="wrong-finding")
     answer = browser.post(f"/studies/{study}/decisions", data, headers={"accept": "application/json"})
-    assert answer.json() == {"decided": True, "withdrawn": False}
+    assert answer.json() == {"decided": True, "withdrawn": False, "amended": False}
 
 
 def _sent_on(room: Any, study: str) -> None:
