@@ -120,3 +120,24 @@ async function fetchHeat(url) {
   const values = Float32Array.from(bytes, (byte) => low + (byte / 255) * (high - low));
   return { frames, height, width, values };
 }
+
+/** One frame of a map; a map of one frame serves all. @type {WeakMap<Heat, Map<number, Float32Array>>} */
+const slices = new WeakMap();
+
+/** @param {Heat} heat @param {number} frame @returns {Float32Array} */
+export function slice(heat, frame) {
+  const index = Math.min(frame, heat.frames - 1);
+  const known = slices.get(heat) ?? new Map();
+  slices.set(heat, known);
+  const size = heat.height * heat.width;
+  const found = known.get(index) ?? heat.values.subarray(index * size, (index + 1) * size);
+  known.set(index, found);
+  return found;
+}
+
+/** The largest value. @param {Float32Array} values */
+export function largest(values) {
+  let most = -Infinity;
+  for (const value of values) if (value > most) most = value;
+  return most;
+}

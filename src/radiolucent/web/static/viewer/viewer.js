@@ -5,48 +5,42 @@
 // receives a redrawn region as JSON. What was shown is told to `views_url`.
 
 import { Keys } from './keys.js';
-import { MAPS, gradient } from './colours.js';
 import { Pane } from './pane.js';
+import { Link } from './link.js';
+import { PRESETS, Toolbar, element } from './toolbar.js';
 import { Withheld, heat } from './source.js';
-import { inverseRigid, samePlace } from './geometry.js';
+import { legend } from './legend.js';
 
 /** @typedef {import('./types.js').StudyView} StudyView */
 /** @typedef {import('./types.js').FindingView} FindingView */
 
-/** @type {Record<string, [string, number, number][]>} name, centre, width */
-const PRESETS = {
-  CT: [['soft tissue', 40, 400], ['lung', -600, 1500], ['mediastinum', 50, 350], ['bone', 480, 2500], ['brain', 40, 80], ['subdural', 75, 215]],
-};
-
-class Viewer {
+export class Viewer {
   /** @param {HTMLElement} root @param {StudyView} study */
   constructor(root, study) {
     this.root = root;
     this.study = study;
-    this.linked = true;
-    this.moving = false;
     /** when each overlay came on @type {Map<string, number>} */
     this.since = new Map();
     /** maps that were asked for: other methods, changes @type {Map<string, FindingView>} */
     this.extra = new Map();
-    this.bar = element(root, 'div', 'viewer-bar');
-    this.bar.setAttribute('role', 'toolbar');
-    this.bar.setAttribute('aria-label', 'Viewer');
+    const bar = element(root, 'div', 'viewer-bar');
     this.row = element(root, 'div', 'viewer-panes');
     this.status = element(root, 'p', 'viewer-status');
     this.status.setAttribute('role', 'status');
-    this.panes = study.panes.map((about) => new Pane(element(this.row, 'section', ''), about, (pane) => this.#follow(pane)));
+    this.panes = study.panes.map((about) => new Pane(element(this.row, 'section', ''), about, (pane) => this.link?.follow(pane)));
+    this.link = new Link(study, this.panes);
     this.panes.forEach((pane) => (pane.kept = study.regions ?? []));
     this.panes.forEach((pane, index) => {
       pane.root.setAttribute('aria-label', study.panes[index].role);
       pane.root.addEventListener('focusin', () => this.#focus(index));
       pane.onRegion = (mark) => this.#region(pane, mark);
+      pane.onDraw = () => pane === this.pane && this.bar?.show(pane);
     });
     this.active = 0;
-    this.#controls();
+    this.bar = new Toolbar(bar, this);
     this.legend = element(root, 'div', 'viewer-legend');
     this.#legend();
-    this.keys = new Keys((id, down) => this.#key(id, down));
+    this.keys = new Keys((id, down) => this.act(id, down));
     document.addEventListener('click', (event) => {
       const button = /** @type {HTMLElement} */ (event.target).closest?.('[data-viewer-finding]');
       if (button instanceof HTMLElement) void this.toggle(button.dataset.viewerFinding || '', event.shiftKey);
@@ -63,7 +57,7 @@ class Viewer {
     };
     window.addEventListener('pagehide', leave);
     this.#focus(0);
-    this.#linkWords();
+    this.#sayLink();
     root.dataset.mounted = 'true';
   }
 
@@ -75,11 +69,8 @@ class Viewer {
   #focus(index) {
     this.active = Math.min(index, this.panes.length - 1);
     this.panes.forEach((pane, at) => pane.root.classList.toggle('viewer-active', at === this.active));
-    const modality = this.pane.meta?.modality ?? '';
-    if (!this.presets || this.presets.dataset.of === modality) return;
-    this.presets.dataset.of = modality;
-    const names = (PRESETS[modality] ?? []).map(([name], index) => new Option(`${index + 1} ${name}`, String(index)));
-    this.presets.replaceChildren(new Option('as stored', '-1'), ...names);
+    this.bar.offer(this.pane.meta?.modality ?? '');
+    this.bar.show(this.pane);
   }
 
   // --- findings and their maps
@@ -112,7 +103,7 @@ class Viewer {
     const meta = this.study.panes[0].series.find((one) => one.uid === finding.series);
     try {
       const found = { finding, heat: await heat(finding) };
-      if (meta && pane.meta !== meta) this.#open(meta);
+      if (meta && pane.meta !== meta) this.open(meta);
       if (add && pane.map) pane.lines.push(found);
       else {
         if (pane.map) this.#tell('overlay-hidden', pane.map.finding.id);
@@ -159,8 +150,7 @@ class Viewer {
     if (first && !this.extra.has(first.id)) pane.curve?.show(first.frame_logits, first.peak_frame, first.label);
     else pane.curve?.hide();
     this.root.dataset.overlay = first?.id ?? '';
-    const change = this.bar.querySelector('[data-act=change]');
-    change?.setAttribute('aria-pressed', String(Boolean(first?.signed)));
+    this.bar.press('change', Boolean(first?.signed));
     this.#legend();
     this.panes.forEach((one) => one.redraw());
   }
@@ -187,33 +177,10 @@ class Viewer {
     }).catch(() => undefined);
   }
 
-  // --- linked scrolling
-
-  /** @param {Pane} pane */
-  #follow(pane) {
-    const index = this.panes.indexOf(pane);
-    if (!this.linked || this.moving || this.panes.length < 2 || index < 0) return;
-    const other = this.panes[1 - index];
-    if (!pane.meta || !other.meta) return;
-    this.moving = true;
-    other.go(samePlace(pane.meta, pane.frame, other.meta, this.#matrix(index)).frame);
-    this.moving = false;
-  }
-
-  /** How the two series on screen are registered, if they are. */
-  #pair() {
-    const [here, there] = [this.panes[0].meta?.uid, this.panes[1]?.meta?.uid];
-    return this.study.alignments.find((one) => one.current === here && one.prior === there);
-  }
-
-  /** From the space of pane `index` into the other's; null where nothing is known or both share one. @param {number} index */
-  #matrix(index) {
-    const found = this.#pair()?.matrix;
-    return found ? (index === 0 ? inverseRigid(found) : found) : null;
-  }
+  // --- series and how they are drawn
 
   /** Show a series, and beside it the prior's that belongs to it. @param {import('./types.js').SeriesMeta} meta */
-  #open(meta) {
+  open(meta) {
     this.panes[0].open(meta);
     const prior = this.panes[1];
     if (!prior) return;
@@ -221,95 +188,11 @@ class Viewer {
     const series = prior.about.series;
     const found = series.find((one) => one.uid === uid) ?? series.find((one) => one.description === meta.description);
     if (found && found !== prior.meta) prior.open(found);
-    this.#linkWords();
-  }
-
-  #linkWords() {
-    const button = this.bar.querySelector('[data-act=link]');
-    if (!(button instanceof HTMLElement) || this.panes.length < 2) return;
-    const [here, there] = [this.panes[0].meta, this.panes[1].meta];
-    const pair = this.#pair();
-    const how = here && there ? samePlace(here, 0, there, this.#matrix(0)).how : 'fraction';
-    const exact = how === 'mm' && (pair ? 'Linked in mm, registered' : this.study.same_space && 'Linked in mm');
-    button.textContent = !this.linked ? 'Not linked' : exact || 'Linked, approximate';
-    button.title = pair?.note ?? (exact ? 'one frame of reference' : 'not registered: by mm or share of the stack');
-    this.root.dataset.link = !this.linked ? 'off' : pair ? 'registered' : exact ? 'same-space' : 'approximate';
-    this.panes[1].link = this.linked ? pair?.note ?? '' : '';
-    button.setAttribute('aria-pressed', String(this.linked));
-    if (this.linked) this.#follow(this.panes[0]);
-  }
-
-  // --- controls
-
-  #controls() {
-    /** @param {string} act @param {string} text @param {string} [title] */
-    const button = (act, text, title = '') => {
-      const made = /** @type {HTMLButtonElement} */ (element(this.bar, 'button', 'viewer-button'));
-      made.type = 'button';
-      made.dataset.act = act;
-      made.textContent = text;
-      if (title) made.title = title;
-      made.addEventListener('click', () => this.#key(act, true));
-      return made;
-    };
-    for (const [tool, text] of [['window', 'Window'], ['zoom', 'Zoom'], ['pan', 'Pan'], ['length', 'Length'], ['angle', 'Angle'], ['region', 'Redraw region']]) {
-      button(`tool-${tool}`, text).setAttribute('aria-pressed', String(tool === 'window'));
-    }
-    button('invert', 'Invert', 'I');
-    button('fit', 'Fit', '=');
-    button('reset', 'Reset', 'Space');
-    button('clear', 'Clear marks');
-    if (this.panes.length > 1) {
-      button('link', 'Linked', 'L');
-      button('prior', 'Prior', 'P').setAttribute('aria-pressed', 'true');
-      if (this.study.panes[0].findings.some((one) => one.change_url)) button('change', 'Change', 'D: now minus before').setAttribute('aria-pressed', 'false');
-    }
-    this.presets = /** @type {HTMLSelectElement} */ (element(labelled(this.bar, 'Preset'), 'select', ''));
-    this.presets.addEventListener('change', () => {
-      const index = Number(/** @type {HTMLSelectElement} */ (this.presets).value);
-      if (index < 0) this.pane.reset();
-      else this.#preset(index);
-    });
-    this.#number('Width', (value) => this.pane.preset(middle(this.pane), value), () => this.pane.look.high - this.pane.look.low);
-    this.#number('Level', (value) => this.pane.preset(value, this.pane.look.high - this.pane.look.low), () => middle(this.pane));
-    this.#range('Opacity', 0, 1, this.pane.paint.opacity, (value) => (paint) => (paint.opacity = value), 'opacity');
-    this.#range('Threshold', 0.3, 0.95, 0.3, (value) => (paint) => (paint.threshold = value <= 0.3 ? null : value), 'threshold');
-    const choose = /** @type {HTMLSelectElement} */ (element(labelled(this.bar, 'Map'), 'select', ''));
-    for (const name of MAPS) choose.append(new Option(name, name));
-    choose.addEventListener('change', () => this.#paint((paint) => (paint.colours = /** @type {import('./colours.js').MapName} */ (choose.value))));
-    const series = this.study.panes[0].series;
-    if (series.length > 1) {
-      const pick = /** @type {HTMLSelectElement} */ (element(labelled(this.bar, 'Series'), 'select', ''));
-      series.forEach((one, index) => pick.append(new Option(one.description || `${one.modality} ${index + 1}`, String(index))));
-      pick.addEventListener('change', () => this.#open(series[Number(pick.value)]));
-    }
-  }
-
-  /** @param {string} text @param {(value: number) => void} set @param {() => number} get */
-  #number(text, set, get) {
-    const field = /** @type {HTMLInputElement} */ (element(labelled(this.bar, text), 'input', 'viewer-number'));
-    field.type = 'number';
-    field.step = 'any';
-    field.addEventListener('change', () => Number.isFinite(field.valueAsNumber) && set(field.valueAsNumber));
-    field.addEventListener('focus', () => {
-      field.value = get().toFixed(0);
-      field.select();
-    });
-  }
-
-  /**
-   * @param {string} text @param {number} low @param {number} high @param {number} value
-   * @param {(value: number) => (paint: import('./pane.js').Paint) => void} change @param {string} name
-   */
-  #range(text, low, high, value, change, name) {
-    const field = /** @type {HTMLInputElement} */ (element(labelled(this.bar, text), 'input', ''));
-    Object.assign(field, { type: 'range', min: String(low), max: String(high), step: '0.05', value: String(value) });
-    field.dataset.range = name;
-    field.addEventListener('input', () => this.#paint(change(field.valueAsNumber)));
+    this.#sayLink();
   }
 
   /** @param {(paint: import('./pane.js').Paint) => void} change */
-  #paint(change) {
+  paint(change) {
     this.panes.forEach((pane) => {
       change(pane.paint);
       pane.redraw();
@@ -320,30 +203,17 @@ class Viewer {
   #legend() {
     const shown = this.panes[0].map;
     this.legend.hidden = !shown;
-    if (!shown) return;
-    const { finding, heat: map } = shown;
-    const paint = this.panes[0].paint;
-    const low = this.panes[0].floor(finding) * finding.display_scale;
-    const most = finding.display_scale.toFixed(2);
-    const unit = finding.unit ? `${finding.unit}s` : 'logit units';
-    const strip = document.createElement('span');
-    strip.className = 'viewer-strip';
-    strip.style.background = gradient(finding.signed ? 'change' : paint.colours);
-    const words = finding.signed
-      ? [`${finding.label}: change of model attention since the prior (${this.#pair()?.note ?? 'registered'}). less: -${most} `, strip, ` +${most}: more, ${unit}; nothing within ${low.toFixed(2)} of 0. ${finding.engine}. AI, not diagnostic.`]
-      : [
-          `${finding.label}: model attention (${finding.method}, grid ${map.height} x ${map.width}). ${low.toFixed(2)} `,
-          strip,
-          ` ${most} ${unit} and more.${finding.what ? ` A cell: ${finding.what}; what speaks against is not drawn.` : ''}`
-            + `${finding.only_frame === undefined ? '' : ` Image ${finding.only_frame + 1} only.`} ${finding.engine}. AI, not diagnostic.`,
-        ];
-    this.legend.replaceChildren(...words);
+    if (shown) this.legend.replaceChildren(...legend(shown, this.panes[0], this.link.pair?.note ?? 'registered'));
+  }
+
+  #sayLink() {
+    this.link.say(this.bar.button('link'), this.root);
   }
 
   // --- keys and buttons
 
   /** @param {string} id @param {boolean} down @returns {boolean} */
-  #key(id, down) {
+  act(id, down) {
     const pane = this.pane;
     if (id === 'hide') {
       this.panes.forEach((one) => ((one.hidden = down), one.redraw()));
@@ -352,7 +222,7 @@ class Viewer {
     if (!down) return false;
     const [kind, number] = [id.replace(/-\d$/, ''), Number(id.slice(-1))];
     if (kind === 'finding') return this.#finding(number - 1);
-    if (kind === 'preset') return this.#preset(number - 1);
+    if (kind === 'preset') return this.preset(number - 1);
     if (id.startsWith('tool-')) return this.#tool(/** @type {import('./pane.js').Tool} */ (id.slice(5)));
     /** @type {Record<string, () => void>} */
     const acts = {
@@ -365,15 +235,15 @@ class Viewer {
       'pane-left': () => this.panes[0].root.focus(),
       'pane-right': () => this.panes[this.panes.length - 1].root.focus(),
       'toggle-hidden': () => this.panes.forEach((one) => ((one.hidden = !one.hidden), one.redraw())),
-      'opacity-up': () => this.#paint((paint) => (paint.opacity = Math.min(1, paint.opacity + 0.1))),
-      'opacity-down': () => this.#paint((paint) => (paint.opacity = Math.max(0, paint.opacity - 0.1))),
-      style: () => this.#paint((paint) => (paint.style = paint.style === 'map' ? 'contour' : 'map')),
+      'opacity-up': () => this.paint((paint) => (paint.opacity = Math.min(1, paint.opacity + 0.1))),
+      'opacity-down': () => this.paint((paint) => (paint.opacity = Math.max(0, paint.opacity - 0.1))),
+      style: () => this.paint((paint) => (paint.style = paint.style === 'map' ? 'contour' : 'map')),
       invert: () => ((pane.look.inverted = !pane.look.inverted), pane.redraw()),
       fit: () => (pane.view?.fit(), pane.redraw()),
       reset: () => pane.reset(),
       clear: () => this.panes.forEach((one) => one.clearMarks()),
       zoom: () => void this.#tool('zoom'),
-      link: () => ((this.linked = !this.linked), this.#linkWords()),
+      link: () => ((this.link.on = !this.link.on), this.#sayLink()),
       prior: () => this.#prior(),
       change: () => void this.#change(),
       'peak-previous': () => this.#peak(-1),
@@ -408,7 +278,7 @@ class Viewer {
   }
 
   /** @param {number} index */
-  #preset(index) {
+  preset(index) {
     const found = (PRESETS[this.pane.meta?.modality ?? ''] ?? [])[index];
     if (found) this.pane.preset(found[1], found[2]);
     return Boolean(found);
@@ -418,9 +288,7 @@ class Viewer {
   #tool(tool) {
     const next = this.pane.tool === tool ? 'window' : tool;
     this.panes.forEach((pane) => ((pane.tool = next), (pane.drawing = null)));
-    for (const button of this.bar.querySelectorAll('[data-act^=tool-]')) {
-      button.setAttribute('aria-pressed', String(/** @type {HTMLElement} */ (button).dataset.act === `tool-${next}`));
-    }
+    this.bar.take(next);
     return true;
   }
 
@@ -429,7 +297,7 @@ class Viewer {
     const series = this.pane.about.series;
     const at = series.indexOf(/** @type {import('./types.js').SeriesMeta} */ (this.pane.meta));
     const next = series[at + step];
-    if (next && this.active === 0) this.#open(next);
+    if (next && this.active === 0) this.open(next);
     else if (next) this.pane.open(next);
   }
 
@@ -447,7 +315,7 @@ class Viewer {
     const prior = this.panes[1];
     if (!prior) return;
     prior.root.hidden = !prior.root.hidden;
-    this.bar.querySelector('[data-act=prior]')?.setAttribute('aria-pressed', String(!prior.root.hidden));
+    this.bar.press('prior', !prior.root.hidden);
   }
 
   #help() {
@@ -466,26 +334,6 @@ class Viewer {
     if (field instanceof HTMLInputElement) field.value = JSON.stringify(detail);
     this.root.dispatchEvent(new CustomEvent('viewer:region', { detail, bubbles: true }));
   }
-}
-
-/** @param {Pane} pane */
-function middle(pane) {
-  return (pane.look.low + pane.look.high) / 2;
-}
-
-/** @param {HTMLElement} parent @param {string} tag @param {string} name @returns {HTMLElement} */
-function element(parent, tag, name) {
-  const made = document.createElement(tag);
-  if (name) made.className = name;
-  parent.append(made);
-  return made;
-}
-
-/** @param {HTMLElement} parent @param {string} text */
-function labelled(parent, text) {
-  const made = element(parent, 'label', 'viewer-label');
-  made.append(`${text} `);
-  return made;
 }
 
 /** Mount on every `[data-viewer]` of the page. */
