@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
+from pydicom.uid import generate_uid
 
 from bench.__main__ import machine_facts
 from bench.sections import Section
@@ -144,33 +145,54 @@ def in_the_browser(started: Any, address: str, cookie: str, *, rounds: int, seco
 
 
 def upload(started: Any, address: str, cookie: str, *, rounds: int) -> Section:
-    """From the press of the button to the page of the read radiograph with its first image."""
-    spent = []
+    """From the press of the button to the study's page with its first image, and on to its heatmap."""
+    image, heatmap = list[float](), list[float]()
     for index in range(rounds + 1):
-        data = io.BytesIO()
-        made = make_study("chest-xr", ("effusion",), seed=900 + index).datasets[0]
-        made.save_as(data, enforce_file_format=True)
         with tab(started, address, cookie) as one:
             one.goto(f"{address}/upload")
             one.set_input_files(
-                "input[type=file]",
-                {"name": "one.dcm", "mimeType": "application/dicom", "buffer": data.getvalue()},
+                "input[type=file]", {"name": "one.dcm", "mimeType": "application/dicom", "buffer": a_radiograph()}
             )
             began = time.perf_counter()
             one.click("button.main")
             one.wait_for_selector(".viewer-pane[data-ready=true]")
+            first = time.perf_counter() - began
+            looked = one.get_by_role("button", name="I have looked at the images")
+            if looked.count():
+                looked.click()
+                one.wait_for_selector(".viewer-pane[data-ready=true]")
+            one.locator(".viewer-pane").first.focus()
+            one.keyboard.press("Shift+Digit1")
+            one.wait_for_selector("[data-viewer-finding][aria-pressed=true]")
+            one.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
             if index:
-                spent.append(time.perf_counter() - began)
-    met = statistics.median(spent) < GOAL_UPLOAD_S
+                image.append(first)
+                heatmap.append(time.perf_counter() - began)
+    met = statistics.median(image) < GOAL_UPLOAD_S
     return Section(
         title="Upload to reading",
         words=f"A chest radiograph of 1024 × 1024, uploaded in the browser, read by the installed engines on CPU, "
         f"until its page shows the image; results are encoded and written in between. Goal under {GOAL_UPLOAD_S:g} s: "
-        f"{'met' if met else 'MISSED'} ({statistics.median(spent):.1f} s).",
+        f"{'met' if met else 'MISSED'} ({statistics.median(image):.1f} s). The heatmap is never on at opening: after "
+        "the image come the press that the images were looked at, the page anew, and the key of the first finding.",
         header=("what", "median (quartiles)", "rounds"),
-        rows=(("from the button to the study's page with its image", f"{spread(spent)} s", str(rounds)),),
-        data={"met": met, "seconds": spent},
+        rows=(
+            ("from the button to the study's page with its image", f"{spread(image)} s", str(rounds)),
+            ("from the button to the heatmap on it", f"{spread(heatmap)} s", str(rounds)),
+        ),
+        data={"met": met, "seconds": image, "heatmap_seconds": heatmap},
     )
+
+
+def a_radiograph() -> bytes:
+    """The demo's radiograph with its effusion, each time as a study of its own."""
+    case = next(case for case in CASES if case.name == "effusion")
+    made = make_study(case.kind, case.findings, seed=case.seed).datasets[0]
+    made.StudyInstanceUID, made.SeriesInstanceUID, made.SOPInstanceUID = (generate_uid() for _ in range(3))
+    made.file_meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID
+    data = io.BytesIO()
+    made.save_as(data, enforce_file_format=True)
+    return data.getvalue()
 
 
 def spread(values: Sequence[float]) -> str:
