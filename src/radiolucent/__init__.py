@@ -2,7 +2,7 @@
 
 from typing import Any
 
-__all__ = ["explain_finding", "load", "read"]
+__all__ = ["explain_finding", "load", "read", "show"]
 __version__ = "0.1.0"
 
 # the face for notebooks: ``import radiolucent as rl; reading = rl.read("study/")``; loaded when first asked for, so
@@ -11,6 +11,7 @@ _FACE = {
     "explain_finding": ("radiolucent.pipeline.explain", "explain"),
     "load": ("radiolucent.imaging.loading", "load"),
     "read": ("radiolucent.pipeline.read_path", "read"),
+    "show": ("radiolucent.pipeline.notebook", "show"),
 }
 
 
