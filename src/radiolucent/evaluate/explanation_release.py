@@ -47,9 +47,8 @@ def release_checks(
 
     Returns
     -------
-    ``focus-share``, ``pointing-game``, ``centre-margin``; ``median-mm`` where spacings are known; ``random-logit`` where
-    there are several findings: mean rank correlation of a map with those of the image's other findings;
-    ``randomisation``.
+    ``focus-share``, ``pointing-game``, ``centre-margin``; ``median-mm`` where spacings are known; ``randomisation``;
+    ``random-logit`` where there are several findings: mean rank correlation of a map with those of the image's others.
 
     Raises
     ------
