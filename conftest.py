@@ -12,7 +12,7 @@ import importlib.util
 import os
 import re
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
@@ -93,8 +93,25 @@ def pytest_make_collect_report(
     return report
 
 
+@pytest.fixture
+def counted(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Keep a line for the end of the run: what a fault or a flood did, in counts."""
+    return lambda line: record_property("counted", line)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """End with what was skipped, grouped by what it needs."""
+    """End with what was counted, and with what was skipped, grouped by what it needs."""
+    lines = [
+        str(line)
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if getattr(report, "when", "") == "teardown"  # the last report of a test holds all that it kept
+        for name, line in report.user_properties
+        if name == "counted"
+    ]
+    if lines:
+        terminalreporter.section("counted")
+        terminalreporter.write_line("\n".join(lines))
     skipped = Counter(skip_reason(report.longrepr) for report in terminalreporter.stats.get("skipped", []))
     if not skipped:
         return

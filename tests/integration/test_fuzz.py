@@ -8,10 +8,9 @@ from __future__ import annotations
 import random
 import resource
 import socketserver
-import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -38,7 +37,7 @@ LEAK_KIB = 64 * 1024
 
 
 @contextmanager
-def nothing_is_left(what: str) -> Iterator[Counter[str]]:
+def nothing_is_left(what: str, counted: Callable[[str], None]) -> Iterator[Counter[str]]:
     """Counts what happened; afterwards no file is open that wasn't before, and memory hasn't grown much."""
     counts: Counter[str] = Counter()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -49,7 +48,7 @@ def nothing_is_left(what: str) -> Iterator[Counter[str]]:
         time.sleep(0.05)  # the receiver's last thread is still closing its connection
     grown_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     more = _files_open() - opened
-    sys.stdout.write(f"{what}: {dict(counts)}; memory grew by {grown_kib} KiB, {more} more files open\n")
+    counted(f"{what}: {dict(counts)}; memory grew by {grown_kib} KiB, {more} more files open")
     assert grown_kib < LEAK_KIB
     assert more <= 0
 
@@ -73,7 +72,7 @@ def damaged(data: bytes, chance: random.Random, *, within: int) -> bytes:
 
 
 def test_damaged_stow_requests_are_stored_or_refused_and_leave_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    counted: Callable[[str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """150 requests of two objects each: damaged objects in a whole body, and whole objects in a damaged body."""
     monkeypatch.setattr(config.settings, "reading_validation_mode", config.IGNORE)
@@ -82,7 +81,7 @@ def test_damaged_stow_requests_are_stored_or_refused_and_leave_nothing(
     receiver = StoreReceiver(store, archive)
     archive.prepare()
     whole = body(file_of(small_object(1)), file_of(small_object(2)))
-    with nothing_is_left("150 damaged STOW-RS requests") as counts:
+    with nothing_is_left("150 damaged STOW-RS requests", counted) as counts:
         for number in range(150):
             good = file_of(small_object(number))
             sent = body(damaged(good, chance, within=700), good) if number % 3 else damaged(whole, chance, within=300)
@@ -122,6 +121,7 @@ class Babbler:
 
 
 def test_a_damaged_acknowledgement_never_counts_as_delivered_unless_it_says_so(
+    counted: Callable[[str], None],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """400 answers with wrong bytes, cut and doubled: only one that acknowledges this very message is a receipt."""
@@ -133,7 +133,7 @@ def test_a_damaged_acknowledgement_never_counts_as_delivered_unless_it_says_so(
         babbler.answer = good
         assert sender.send(message).delivered == ("CONTROL7",)
         said = []
-        with nothing_is_left("400 damaged acknowledgements") as counts:
+        with nothing_is_left("400 damaged acknowledgements", counted) as counts:
             for _ in range(400):
                 babbler.answer = damaged(good, chance, within=len(good))
                 try:

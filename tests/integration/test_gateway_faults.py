@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,6 +31,7 @@ class Site:
     ris: Ris
     clock: Path
     acknowledged: dict[str, set[str]] = field(default_factory=dict)
+    said: list[str] = field(default_factory=list)
 
     def make(self, seed: int) -> tuple[str, list[Path]]:
         phantom = make_study("brain-mr", seed=seed, slices=3)
@@ -91,9 +91,9 @@ class Site:
         assert len(sent["ris"]) <= len(messages) <= len(made)
         state, attempts, _ = self.delivery(study)
         assert state == "delivered"
-        sys.stdout.write(
+        self.said.append(
             f"{what}: {len(rows)} instances kept, {len(delivered)} objects once, revisions {sorted(made)}, "
-            f"{attempts} tries to the RIS, {len(messages)} message(s) there\n"
+            f"{attempts} tries to the RIS, {len(messages)} message(s) there"
         )
 
 
@@ -131,8 +131,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 @pytest.fixture(autouse=True)
-def fair_weather(site: Site) -> Iterator[None]:
+def fair_weather(site: Site, counted: Callable[[str], None]) -> Iterator[None]:
     yield
+    while site.said:
+        counted(site.said.pop(0))
     site.ris.mode = "AA"
     site.jump(0)
 
@@ -264,7 +266,7 @@ def test_nothing_was_delivered_under_two_uids_and_every_state_is_explained(site:
     objects = sum(len(site.gateway.delivered(str(uid))) for uid in site.acknowledged)
     doubled = sum(count > 1 for uid in site.acknowledged for count in site.gateway.delivered(str(uid)).values())
     assert doubled == 0
-    sys.stdout.write(
+    site.said.append(
         f"in all: {len(studies)} studies, {len(instances)} instances, {objects} objects once, {doubled} twice, "
-        f"{len(owed)} deliveries, {len(site.ris.kept)} messages, {site.ris.times} times the RIS was called\n"
+        f"{len(owed)} deliveries, {len(site.ris.kept)} messages, {site.ris.times} times the RIS was called"
     )

@@ -9,7 +9,6 @@ import resource
 import socket
 import struct
 import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -35,18 +34,6 @@ def _resources() -> tuple[int, int]:
     return len(list(Path("/proc/self/fd").iterdir())), threading.active_count()
 
 
-@pytest.fixture
-def say(request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Prints a line that the run always shows."""
-    capture = request.config.pluginmanager.getplugin("capturemanager")
-
-    def line(text: str) -> None:
-        with capture.global_and_fixture_disabled():
-            sys.stdout.write(f"\n  {text}\n")
-
-    return line
-
-
 @pytest.fixture(autouse=True)
 def nothing_leaks() -> Iterator[None]:
     before = _resources()
@@ -58,7 +45,7 @@ def nothing_leaks() -> Iterator[None]:
 
 
 def test_an_object_that_breaks_off_anywhere_is_not_kept_and_what_came_before_is(
-    tmp_path: Path, say: Callable[[str], None]
+    tmp_path: Path, counted: Callable[[str], None]
 ) -> None:
     receiver = FolderReceiver(tmp_path / "kept")
     second = small_object(2)
@@ -70,7 +57,7 @@ def test_an_object_that_breaks_off_anywhere_is_not_kept_and_what_came_before_is(
                 assert peer.store(small_object(1)) == 0x0000
                 peer.send(message[:cut])
         assert receiver.wait_until_ended(len(cuts)) == [True] * len(cuts)
-    say(f"broken off at {len(cuts)} places: {Counter(receiver.outcomes)}")
+    counted(f"broken off at {len(cuts)} places: {Counter(receiver.outcomes)}")
     assert set(receiver.outcomes) == {Outcome.STORED, Outcome.DUPLICATE}
     assert [path.stem for path in receiver.folder.iterdir()] == [small_object(1).SOPInstanceUID]
 
@@ -177,7 +164,7 @@ def test_an_object_above_the_limit_ends_its_association_before_it_is_written_who
     assert receiver.outcomes == []
 
 
-def test_rubbish_after_a_good_start_never_ends_the_listener(tmp_path: Path, say: Callable[[str], None]) -> None:
+def test_rubbish_after_a_good_start_never_ends_the_listener(tmp_path: Path, counted: Callable[[str], None]) -> None:
     """600 connections: mutated associations, messages and pure noise, from a fixed seed."""
     chance = random.Random(7)
     receiver = FolderReceiver(tmp_path / "kept")
@@ -194,8 +181,8 @@ def test_rubbish_after_a_good_start_never_ends_the_listener(tmp_path: Path, say:
         with RawPeer(listener.address) as peer:
             assert peer.store(small_object(9)) == 0x0000
             peer.release()
-    say(f"600 rubbish connections: {dict(answers)}; outcomes {Counter(one.value for one in receiver.outcomes)}")
-    say(f"peak memory grew by {grown_kib} KiB")
+    counted(f"600 rubbish connections: {dict(answers)}; outcomes {Counter(one.value for one in receiver.outcomes)}")
+    counted(f"peak memory grew by {grown_kib} KiB")
     assert set(answers) <= {"closed", "accepted", "aborted", "rejected", "answered"}
     assert grown_kib < 64 * 1024
 
@@ -216,7 +203,7 @@ def _converse(address: tuple[str, int], sent: bytes) -> str:
 
 
 def test_mutated_objects_are_kept_or_refused_and_nothing_else(
-    tmp_path: Path, say: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, counted: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """400 objects with 1 to 20 wrong bytes, cut or doubled pieces, from a fixed seed."""
     monkeypatch.setattr(config.settings, "reading_validation_mode", config.IGNORE)
@@ -232,8 +219,8 @@ def test_mutated_objects_are_kept_or_refused_and_nothing_else(
         grown_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
         peer.release()
         assert receiver.wait_until_ended(1) == [False]
-    say(f"400 mutated objects: { {hex(status): count for status, count in statuses.items()} }")
-    say(f"peak memory grew by {grown_kib} KiB")
+    counted(f"400 mutated objects: { {hex(status): count for status, count in statuses.items()} }")
+    counted(f"peak memory grew by {grown_kib} KiB")
     assert set(statuses) <= {0x0000, 0xC000, 0xC001}
     assert statuses[0xC000] > 100
     assert grown_kib < 64 * 1024
@@ -267,7 +254,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_disk_that_is_truly_full_is_answered_so_and_is_usable_again_when_there_is_room(
-    tmp_path: Path, say: Callable[[str], None], small_disk: Path
+    tmp_path: Path, counted: Callable[[str], None], small_disk: Path
 ) -> None:
     receiver = FolderReceiver(small_disk / "kept")
     terms, spool = Terms(ae_title=OURS), Spool(small_disk / "spool")
@@ -280,7 +267,7 @@ def test_a_disk_that_is_truly_full_is_answered_so_and_is_usable_again_when_there
         kept[0].unlink()
         statuses.append(peer.store(small_object(99, rows=300)))
         peer.release()
-    say(f"8 objects of 180 kB on a disk of 1 MiB: {[hex(status) for status in statuses]}")
+    counted(f"8 objects of 180 kB on a disk of 1 MiB: {[hex(status) for status in statuses]}")
     assert statuses == [0x0000] * 5 + [0xA700] * 3 + [0x0000]
     assert len(kept) == 5
 
