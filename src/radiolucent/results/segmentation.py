@@ -16,6 +16,8 @@ from radiolucent.results.provenance import Provenance, algorithm, equipment, ref
 from radiolucent.results.source import CHARACTER_SET, planar_headers, point_to_source
 
 SERIES_NUMBER = 9102
+_COLOUR = (252, 165, 10)
+"""Red, green, blue that a viewer is recommended: of the middle of the map's own colours, and never grey."""
 
 
 def encode_segmentation(
@@ -34,6 +36,7 @@ def encode_segmentation(
     EncodingError
         If the finding isn't located, or the library refuses the object.
     """
+    from highdicom.color import CIELabColor
     from highdicom.seg import Segmentation, SegmentDescription
 
     where = finding.localisation
@@ -66,6 +69,7 @@ def encode_segmentation(
                     tracking_uid=provenance.tracking_uid(finding.name, series),
                     tracking_id=finding.name[:64],
                     anatomic_regions=[sr_code(kind.site)],
+                    display_color=CIELabColor.from_rgb(*_COLOUR),
                 )
             ],
             content_label="EVIDENCE_AREA",

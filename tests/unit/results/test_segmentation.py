@@ -93,6 +93,15 @@ def test_the_segment_says_what_it_is_and_who_made_it(make_case: Make, provenance
     assert "ab" * 32 in algorithm.AlgorithmParameters
 
 
+def test_a_viewer_is_recommended_a_colour_that_is_not_grey(make_case: Make, provenance_of: Provenances) -> None:
+    case = make_case("mr")
+    made = encode_segmentation(case.finding, case.series, case.stack, provenance_of(case))
+    assert made is not None
+    lightness, *chroma = made.SegmentSequence[0].RecommendedDisplayCIELabValue
+    assert lightness > 0x8000
+    assert max(abs(value - 0x8080) for value in chroma) > 0x2000  # 0x8080: neither red nor green, yellow nor blue
+
+
 def test_only_the_reported_region_is_segmented(make_case: Make, cases: ModuleType) -> None:
     case = make_case("mr")
     evidence = case.finding.heatmap.evidence.copy()
