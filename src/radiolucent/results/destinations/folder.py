@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import shutil
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -16,6 +18,7 @@ from radiolucent.results.destinations.package import DicomFile, Package, Receipt
 from radiolucent.results.destinations.presets import Preset, preset, select
 
 KEY_FILE: Final = "package.sha256"
+_PARTIAL: Final = ".partial-"
 _FINAL: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EEXIST})
 
 
@@ -78,8 +81,11 @@ class Folder:
         )
 
     def _write(self, package: Package, target: Path, objects: Sequence[DicomFile]) -> None:
-        partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=self.root))
+        self._clear()
+        partial = Path(tempfile.mkdtemp(prefix=_PARTIAL, dir=self.root))
+        held = os.open(partial, os.O_RDONLY)
         try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
             (partial / "dicom").mkdir()
             for item in objects:
                 place = partial / "dicom" / item.path.name
@@ -100,6 +106,18 @@ class Folder:
             _flush(self.root)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
+            os.close(held)
+
+    def _clear(self) -> None:
+        """Take away what writers that were killed left half done: nobody holds it any more."""
+        for left in self.root.glob(f"{_PARTIAL}*"):
+            with suppress(OSError):  # another writer has it in hand, or was faster
+                held = os.open(left, os.O_RDONLY)
+                try:
+                    fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    shutil.rmtree(left)
+                finally:
+                    os.close(held)
 
 
 def _flush(path: Path) -> None:

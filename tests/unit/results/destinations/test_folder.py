@@ -1,5 +1,7 @@
 """A result appears in a watched folder as a whole or not at all; a resend changes nothing."""
 
+import fcntl
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -86,6 +88,23 @@ def test_a_folder_with_a_file_in_its_way_leaves_nothing_half_written(package: Pa
     with pytest.raises(FinalDelivery, match="can't be written"):
         Folder(name="share", root=root).deliver(package)
     assert set(everything(root)) == {"1.2"}
+
+
+def test_what_a_killed_writer_left_is_taken_away_and_what_another_has_in_hand_is_not(
+    package: Package, root: Path
+) -> None:
+    left, in_hand = root / ".partial-left", root / ".partial-in-hand"
+    for folder in (left, in_hand):
+        folder.mkdir()
+        (folder / "map.dcm").write_bytes(b"half")
+    held = os.open(in_hand, os.O_RDONLY)
+    fcntl.flock(held, fcntl.LOCK_EX)
+
+    Folder(name="share", root=root).deliver(package)
+
+    os.close(held)
+    assert {path.name for path in root.iterdir()} == {"1.2", ".partial-in-hand"}
+    assert (in_hand / "map.dcm").read_bytes() == b"half"
 
 
 def test_objects_of_the_same_name_are_both_written(package: Package, root: Path, tmp_path: Path) -> None:
