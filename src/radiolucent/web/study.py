@@ -41,6 +41,8 @@ SHEET_POLICY: Final = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'; base-uri 'none'; sandbox"
 )
 """The sheet is one file with its style inside; it runs nothing."""
+FAULTS: Final = ("engine-failed", "unreadable-pixels")
+"""Codes of refusals that are a fault of a machine."""
 REASONS: Final = {
     "wrong-finding": "wrong finding: it isn't there",
     "wrong-place": "right finding, wrong place",
@@ -87,6 +89,8 @@ def study_page(uid: str, here: Here, who: Someone) -> Response:
             reading=allowed,
             report=desk_of(here, work, uid, allowed),
             marked=marked,
+            interval=phrases("en").interval,
+            unread=_unread(allowed, opened.summary),
             silence=_silence(opened, seen, held=held),
             held=held,
             adapted=adapted,
@@ -115,6 +119,14 @@ def _below(reading: Reading | None) -> list[tuple[Finding, SeriesReading]]:
     if reading is None:
         return []
     return [(finding, series) for series in reading.series for finding in series.findings if not finding.positive]
+
+
+def _unread(reading: Reading | None, summary: Summary) -> list[tuple[str, bool]]:
+    """Why something wasn't read, each reason once, and whether it is a fault: being out of scope is none."""
+    if reading is None:
+        return [(summary.reason, True)] if summary.reason else []
+    told = {refusal.reason: refusal.code in FAULTS for series in reading.unread for refusal in series.refusals}
+    return [*(told | {problem.reason: True for problem in reading.problems}).items()]
 
 
 def _candidates(reading: Reading | None) -> list[str]:

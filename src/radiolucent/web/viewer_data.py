@@ -100,6 +100,7 @@ def series_meta(stack: Stack, how: Packing, *, frames_url: str) -> dict[str, Any
         "unit": "HU" if stack.modality == "CT" and not stack.colour else "",
         "window": {"center": float(window.center), "width": float(max(window.width, 1e-3))},
         "spacing_mm": list(stack.spacing_mm) if stack.spacing_mm else None,
+        "pixel_aspect": _pixel_aspect(stack),
         "planes": [
             {
                 "position": list(frame.plane.position_mm),
@@ -113,6 +114,20 @@ def series_meta(stack: Stack, how: Packing, *, frames_url: str) -> dict[str, Any
         "edges": edges(stack),
         "frames_url": frames_url,
     }
+
+
+def _pixel_aspect(stack: Stack) -> float:
+    """A pixel's height over its width; 1 where the header says nothing usable.
+
+    Source: PS3.3 C.7.6.3.1.7, vertical size before horizontal.
+    """
+    if stack.spacing_mm:
+        return stack.spacing_mm[0] / stack.spacing_mm[1]
+    try:
+        height, width = (float(value) for value in stack.header.get("PixelAspectRatio") or ())
+    except (TypeError, ValueError):
+        return 1.0
+    return height / width if 0.01 <= height / max(width, 1e-9) <= 100 else 1.0
 
 
 def finding_view(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
@@ -73,6 +74,29 @@ def test_the_meta_says_how_to_read_the_bytes() -> None:
     assert meta["planes"] == [None, None]
     assert meta["spacing_mm"] is None
     assert meta["window"]["width"] > 0
+
+
+@pytest.mark.parametrize(
+    ("spacing_mm", "ratio", "aspect"),
+    [
+        ((2.0, 0.5), [1, 3], 4.0),
+        (None, [3, 1], 3.0),
+        (None, None, 1.0),
+        (None, [0, 1], 1.0),
+        (None, [1, 0], 1.0),
+        (None, [5], 1.0),
+    ],
+)
+def test_a_pixel_has_the_shape_that_the_header_says(
+    spacing_mm: tuple[float, float] | None, ratio: list[int] | None, aspect: float
+) -> None:
+    stack = a_stack(np.zeros((1, 3, 3), dtype=np.float32))
+    header = deepcopy(stack.header)
+    if ratio is not None:
+        header.PixelAspectRatio = ratio if len(ratio) > 1 else ratio[0]
+    frames = tuple(replace(one, spacing_mm=spacing_mm) for one in stack.frames)
+    stack = replace(stack, headers=(header,), frames=frames)
+    assert series_meta(stack, packing(stack), frames_url="/frames/")["pixel_aspect"] == aspect
 
 
 def test_a_map_keeps_its_absolute_scale() -> None:

@@ -7,13 +7,12 @@
 export class View {
   /**
    * @param {number} rows @param {number} columns
-   * @param {[number, number]|null} spacing between rows, between columns
+   * @param {number} aspect a pixel's height over its width
    */
-  constructor(rows, columns, spacing) {
+  constructor(rows, columns, aspect) {
     this.rows = rows;
     this.columns = columns;
-    /** a pixel's height over its width */
-    this.aspect = spacing ? spacing[0] / spacing[1] : 1;
+    this.aspect = aspect;
     this.width = 1;
     this.height = 1;
     this.zoom = 1;
@@ -141,9 +140,9 @@ export function distance(from, to, spacing) {
   return Math.hypot((to[0] - from[0]) * rows, (to[1] - from[1]) * columns);
 }
 
-/** Angle at the middle of three image places, degrees. @param {[number, number][]} points @param {[number, number]|null} spacing */
-export function angle(points, spacing) {
-  const [rows, columns] = spacing ?? [1, 1];
+/** Angle at the middle of three image places, degrees. @param {[number, number][]} points @param {[number, number]} sizes of a pixel, in any unit */
+export function angle(points, sizes) {
+  const [rows, columns] = sizes;
   const [first, middle, last] = points.map(([row, column]) => [row * rows, column * columns]);
   const a = Math.atan2(first[0] - middle[0], first[1] - middle[1]);
   const b = Math.atan2(last[0] - middle[0], last[1] - middle[1]);

@@ -88,7 +88,7 @@ function measure(context, pane, mark) {
     const long = distance(mark.points[0], mark.points[1], meta.spacing_mm);
     label(context, meta.spacing_mm ? `${long.toFixed(1)} mm` : `${long.toFixed(0)} px (no spacing)`, last[0], last[1]);
   } else if (mark.kind === 'angle' && mark.points.length === 3) {
-    label(context, `${angle(mark.points, meta.spacing_mm).toFixed(1)}°`, places[1][0], places[1][1]);
+    label(context, `${angle(mark.points, [meta.pixel_aspect, 1]).toFixed(1)}°`, places[1][0], places[1][1]);
   }
 }
 

@@ -80,7 +80,7 @@ export class Pane {
     this.meta = meta;
     this.root.dataset.series = meta.uid;
     this.frames = new Frames(meta);
-    this.view = new View(meta.rows, meta.columns, meta.spacing_mm);
+    this.view = new View(meta.rows, meta.columns, meta.pixel_aspect);
     this.frame = Math.floor((meta.frames - 1) / 2);
     this.preset(meta.window.center, meta.window.width);
     this.look.inverted = Boolean(meta.inverted);

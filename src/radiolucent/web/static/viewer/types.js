@@ -22,6 +22,7 @@
  * @property {{center: number, width: number}} window
  * @property {boolean} [inverted] low values are bright (MONOCHROME1 as stored)
  * @property {[number, number]|null} spacing_mm between rows, between columns
+ * @property {number} pixel_aspect a pixel's height over its width
  * @property {(Plane|null)[]} planes one per frame
  * @property {[string, string, string, string]|null} [edges] letters at left, right, top, bottom
  * @property {string} frames_url frame k is at frames_url + k
