@@ -13,6 +13,7 @@ from radiolucent.findings.alerts import default_alerts, site_alerts
 from radiolucent.findings.judgement import site_tables
 from radiolucent.findings.operating_points import load_operating_points
 from radiolucent.findings.profile import Profile, default_profile, site_profile
+from radiolucent.findings.site_templates import tried
 from radiolucent.ingest import assembly
 from radiolucent.pipeline import workflows
 from radiolucent.pipeline.alerting import AlertDesk, AlertRules
@@ -158,12 +159,15 @@ def _options(settings: Settings, bundles: tuple[Bundle, ...]) -> Options:
 
 def _wording(settings: Settings) -> Wording:
     told = settings.messages
+    if told.templates:
+        tried(told.templates)  # what can't be filled stops the start, not a study
     return Wording(
         oru_mapping=hl7_mapping.site_mapping(told.oru_mapping) if told.oru_mapping else None,
         fhir_mapping=fhir_mapping.site_mapping(told.fhir_mapping) if told.fhir_mapping else None,
         release=told.fhir_release,
         viewer_url=settings.web.viewer_url,
         language=told.language,
+        templates=told.templates,
     )
 
 

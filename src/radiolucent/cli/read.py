@@ -44,6 +44,10 @@ def read(
         list[str] | None,
         typer.Option("--method", "-m", help="Also explain each located finding so, to see if they agree; repeatable."),
     ] = None,
+    language: Annotated[Literal["en", "de"], typer.Option(help="Language of the draft report.")] = "en",
+    templates: Annotated[
+        Path | None, typer.Option(help="Folder of the site's own report templates; see 'radiolucent rules templates'.")
+    ] = None,
     pdf: Annotated[bool, typer.Option("--pdf", help="Also print each insight sheet; needs the 'pdf' extra.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace the output folder if it exists.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="reading.json on stdout, nothing else.")] = False,
@@ -56,14 +60,19 @@ def read(
     from radiolucent.explain.explanation import find_method
     from radiolucent.explain.gate import default_gate, site_gate
     from radiolucent.findings.judgement import site_tables
+    from radiolucent.findings.narrative import Voice
     from radiolucent.findings.operating_points import load_operating_points
     from radiolucent.findings.profile import default_profile, site_profile
+    from radiolucent.findings.site_templates import tried
     from radiolucent.pipeline.output import prepare_folder, write_readings
     from radiolucent.pipeline.read_path import choose_bundles, read_path
     from radiolucent.pipeline.read_study import Options
 
     with errors_to_exit():
         prepare_folder(output, force=force, inputs=[path, *([prior] if prior else [])])
+        if templates:
+            tried(templates)
+        voice = Voice(language=language, templates=templates)
         options = Options(
             phantom_findings=phantom_findings,
             operating_points=load_operating_points(thresholds) if thresholds else None,
@@ -82,7 +91,9 @@ def read(
                 options=options,
                 progress=report,
             )
-            document = write_readings(result, output, made_at=datetime.now(UTC), force=force, pdf=pdf, progress=report)
+            document = write_readings(
+                result, output, made_at=datetime.now(UTC), force=force, pdf=pdf, voice=voice, progress=report
+            )
     if as_json:
         print_json(document)
         return

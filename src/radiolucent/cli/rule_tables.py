@@ -1,4 +1,4 @@
-"""``radiolucent rules``: a site's own rule tables checked and compared, and the critical findings shown on phantoms."""
+"""``radiolucent rules``: a site's own tables and templates tried, and the critical findings shown on phantoms."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 
 from radiolucent.cli.console import errors_to_exit, out, print_json, progress_bar
 
-app = typer.Typer(help="Check a site's rule tables; show the critical findings.", no_args_is_help=True)
+app = typer.Typer(help="Check a site's rule tables and templates; show the critical findings.", no_args_is_help=True)
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
 
@@ -37,6 +37,32 @@ def check(
         out.print(line, markup=False)
     if not lines:
         out.print("the same as the packaged tables")
+
+
+@app.command("templates")
+def templates(
+    folder: Annotated[Path, typer.Argument(help="Folder of the site's own report templates.")],
+    start: Annotated[bool, typer.Option("--start", help="Write the packaged templates there first.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Try a site's own report templates on example readings, and print what they say.
+
+    Ends with 0 where they can be used with 'read --templates' and the setting messages.templates, 2 where one can't.
+    """
+    from radiolucent.findings.site_templates import start as begin
+    from radiolucent.findings.site_templates import tried
+
+    with errors_to_exit():
+        if start:
+            begin(folder)
+        told = tried(folder)
+    if as_json:
+        print_json({language: list(sections) for language, sections in told.items()})
+        return
+    for language, sections in told.items():
+        out.print(f"[{language}]", style="bold", markup=False)
+        for section in sections:
+            out.print(section, markup=False)
 
 
 @app.command("critical")

@@ -26,6 +26,18 @@ _NUMBERS = re.compile(r"[\d.e+]+ → [\d.e+]+ (?:ml|mm²)(?: \([+-]\d+ %\))?")
 
 
 @dataclass(frozen=True, kw_only=True)
+class Voice:
+    """How a site has its readings told: the language, and a folder of its own templates (`findings.site_templates`)."""
+
+    language: str = "en"
+    templates: Path | None = None
+
+
+PLAIN = Voice()
+"""English, by the packaged templates."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class FindingNotes:
     """What helps a person to check one positive finding.
 
@@ -194,7 +206,7 @@ def _figures(finding: Finding, words: Phrases) -> str:
         value, threshold = words.number(finding.score, 2), words.number(finding.operating_point, 2)
         return f"{words.words['score']} {value}, {words.words['threshold']} {threshold}"
     value, threshold = words.percent(finding.probability), words.percent(finding.operating_point)
-    if finding.interval is not None:
+    if finding.interval is not None and finding.positive:
         value += f" ({words.interval(finding.interval)})"
     return f"{words.words['probability']} {value}, {words.words['threshold']} {threshold}"
 

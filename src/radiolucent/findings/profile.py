@@ -81,9 +81,9 @@ def apply(reading: Reading, profile: Profile) -> Reading:
     """The reading as this site may show and send it.
 
     Run it before anything is encoded: what it takes out can't leave in any format. Where localisation is off, the
-    map holds only zeros, frames have no logits of their own, the place is ``withheld``, nothing measured stays, and
-    no reason names a place or a size. A shift of the midline goes by the use of ``midline-shift``. ``notify`` also
-    drops confidence and change. Applying it twice changes nothing more.
+    map holds only zeros, frames have no logits of their own, the place is ``withheld``, nothing measured and no check
+    of the map stays, and no reason names a place or a size. A shift of the midline goes by the use of
+    ``midline-shift``. ``notify`` also drops confidence and change. Applying it twice changes nothing more.
 
     Warning
     -------
@@ -115,6 +115,7 @@ def _limited(finding: Finding, series: SeriesReading, profile: Profile) -> Findi
         confidence=_row_only(finding.confidence),
         change_note="",
         measurements=(),
+        explanation=None,  # its checks tell how the evidence lies
     )
     return finding if use == "case-level" else replace(finding, confidence=None, change=None)
 

@@ -288,6 +288,7 @@ def _write(
         "status": status,
         "viewer_url": wording.viewer_url,
         "language": wording.language,
+        "templates": wording.templates,
         "revision": revision.number,
     }
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from radiolucent.errors import OutputExists, SetupError
+from radiolucent.findings.narrative import PLAIN, Voice
 from radiolucent.imaging.study import Study
 from radiolucent.pipeline.alignments import write_alignments
 from radiolucent.pipeline.pictures import finding_pictures, pictures_by_series, series_pictures, stacks_by_key
@@ -62,6 +63,7 @@ def write_readings(
     force: bool = False,
     pdf: bool = False,
     revision: int = 1,
+    voice: Voice = PLAIN,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Write everything and let `folder` appear in one step.
@@ -71,6 +73,7 @@ def write_readings(
     made_at : goes into every object; the same inputs and the same time give the same bytes.
     pdf : also print each study's insight sheet to PDF.
     revision : raised when a study is read anew, so that the new objects get UIDs of their own.
+    voice : language of the draft report, and the site's own templates.
 
     Returns
     -------
@@ -98,7 +101,7 @@ def write_readings(
             _write_objects(one, partial / "dicom", made_at=made_at, revision=revision)
             of_study = list(finding_pictures(one))
             if one.reading.series:
-                sheet = insight_sheet(one, of_study, limits=result.limits, made_at=made_at)
+                sheet = insight_sheet(one, of_study, limits=result.limits, made_at=made_at, voice=voice)
                 _write_sheet(sheet, partial / "insight" / one.study.study_instance_uid, pdf=pdf)
             pictures += of_study
             plain_pictures += list(series_pictures(one))
@@ -109,6 +112,7 @@ def write_readings(
             series_pictures=plain_pictures,
             problems=result.problems,
             made_at=made_at,
+            voice=voice,
         )
         (partial / "report.html").write_text(page, encoding="utf-8")
     return document
@@ -137,6 +141,7 @@ def insight_sheet(
     *,
     limits: Mapping[str, Sequence[str]],
     made_at: datetime,
+    voice: Voice = PLAIN,
 ) -> str:
     """The one page of a study, HTML, with a link to the study in the report beside it."""
     return render_insight_sheet(
@@ -146,6 +151,7 @@ def insight_sheet(
         limits=limits,
         made_at=made_at,
         study_url="../report.html",
+        voice=voice,
     )
 
 

@@ -107,7 +107,8 @@ def read_revision(bench: Bench, study_instance_uid: str, number: int) -> str:
             folder = store.folder / reading_folder(revision)
             folder.parent.mkdir(parents=True, exist_ok=True)
             made_at = revision.made_at.astimezone()
-            write_readings(result, folder, made_at=made_at, force=True, pdf=bench.pdf, revision=number)
+            voice = bench.wording.voice
+            write_readings(result, folder, made_at=made_at, force=True, pdf=bench.pdf, revision=number, voice=voice)
             write_messages(store, result, revision, folder, wording=bench.wording)
             sync_tree(folder)
     except NothingToRead as error:

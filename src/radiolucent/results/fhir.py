@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from radiolucent.errors import EncodingError
@@ -55,6 +56,7 @@ def bundle(
     mapping: FhirMapping | None = None,
     viewer_url: str | None = None,
     language: str = "en",
+    templates: Path | None = None,
     revision: int = 1,
     reason: str = "",
     earlier: Reading | None = None,
@@ -70,6 +72,7 @@ def bundle(
     viewer_url : http(s) address in which ``{study}``, ``{series}`` and ``{finding}`` are filled in, or None.
     revision : of the reading, as in the DICOM objects that it points to.
     reason : why it is withdrawn, in the reader's language.
+    templates : the site's own report templates, or None.
     earlier : the reading that a correction replaces: what only it said is marked as entered in error.
 
     Returns
@@ -99,6 +102,7 @@ def bundle(
         release=release,
         status=status,
         language=language,
+        templates=templates,
         revision=revision,
         withdrawn=withdrawal(language, reason) if status == "withdrawn" else "",
         viewer_url=viewer_url,
@@ -122,7 +126,9 @@ def _entries(telling: Telling) -> list[Resource]:
     reading = telling.reading
     engines = list({engine_urn(series.engine): series.engine for series in reading.series}.values())
     observations, selections = _observations(telling)
-    heading = report(telling, write(reading, telling.language), [_urn(made) for made in observations])
+    heading = report(
+        telling, write(reading, telling.language, templates=telling.templates), [_urn(made) for made in observations]
+    )
     targets = [report_urn(telling), *(_urn(made) for made in (*observations, *selections))]
     entries = [_once(software_device(telling)), *(_once(engine_device(engine, telling)) for engine in engines)]
     entries += [_kept(made, telling) for made in (heading, *observations, *selections)]

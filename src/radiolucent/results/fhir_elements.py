@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from html import escape
+from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 from urllib.parse import quote
 from uuid import UUID
@@ -55,6 +56,7 @@ class Telling:
     release: Release
     status: Status
     language: str
+    templates: Path | None
     revision: int
     withdrawn: str
     viewer_url: str | None

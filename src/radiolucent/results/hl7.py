@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Final
 
 from radiolucent.errors import EncodingError
@@ -64,6 +65,7 @@ def oru(
     status: Status = "preliminary",
     viewer_url: str | None = None,
     language: str = "en",
+    templates: Path | None = None,
     revision: int = 1,
     reason: str = "",
 ) -> bytes:
@@ -78,6 +80,7 @@ def oru(
     viewer_url : http(s) address in which ``{study}``, ``{series}`` and ``{finding}`` are filled in, or None.
     revision : of the reading, as in the DICOM objects: Tracking UIDs follow from it.
     reason : why it is withdrawn, in the reader's language.
+    templates : the site's own report templates, or None.
 
     Returns
     -------
@@ -97,7 +100,7 @@ def oru(
     mapping, words = mapping or default_mapping(), phrases(language)
     telling = Telling(
         reading=reading,
-        narrative=write(reading, language),
+        narrative=write(reading, language, templates=templates),
         words=words,
         mapping=mapping,
         provenance=Provenance(made_at=made_at, study_instance_uid=reading.study_instance_uid, revision=revision),

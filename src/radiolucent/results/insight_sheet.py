@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from radiolucent import __version__
 from radiolucent.errors import EncodingError, MissingExtra, SetupError
+from radiolucent.findings.narrative import PLAIN, Voice
 from radiolucent.findings.reading import Reading
 from radiolucent.results.insight_view import sheet_view
 from radiolucent.results.page import fill_page
@@ -30,6 +31,7 @@ def render_insight_sheet(
     limits: Mapping[str, Sequence[str]],
     made_at: datetime,
     study_url: str = "",
+    voice: Voice = PLAIN,
 ) -> str:
     """One page on one study: what was found first, how sure it is, why, and what to check.
 
@@ -39,6 +41,7 @@ def render_insight_sheet(
     limits : sentences on what an engine can't do, by ``name@version`` (its manifest's ``scope.limits``).
     made_at : printed on the page; has a time zone.
     study_url : where the study can be opened, or empty. It must not name the patient.
+    voice : the site's own templates; the packaged page is English.
 
     Returns
     -------
@@ -54,7 +57,9 @@ def render_insight_sheet(
         raise ValueError("the address of the study must begin with http:// or https://, or be relative")
     view = sheet_view(reading, facts, Album.of(pictures, ()), limits)
     software = reading.software or f"radiolucent {__version__}"
-    return fill_page("insight.html.j2", made_at=made_at, software=software, study_url=study_url, **view)
+    return fill_page(
+        "insight.html.j2", made_at=made_at, software=software, templates=voice.templates, study_url=study_url, **view
+    )
 
 
 def insight_pdf(html: str) -> bytes:

@@ -45,6 +45,8 @@ class _Room:
 
 _ALONE = _Room(reasons=5, notes=4, first=112, line=78, place=150)
 _PAIR = _Room(reasons=2, notes=2, first=68, line=68, place=130)
+_SPARE = _Room(reasons=3, notes=2, first=130, line=68, place=190)
+"""Of a pair on a page that little else fills."""
 _OTHERS, _LIMITS, _UNREAD, _ENGINES, _LOOKED_FOR = 3, 3, 2, 2, 24
 _FULL_LINE = 130
 """Characters that surely fit on a line over the whole page."""
@@ -69,6 +71,19 @@ def cut(text: str, most: int, mark: str = CUT) -> str:
     'word word… (cut, see the report)'
     """
     return text if len(text) <= most else text[: most - len(mark)].rstrip() + mark
+
+
+def whole_parts(text: str, most: int) -> str:
+    """As many parts between semicolons as fit into `most` characters; "…" stands for the rest.
+
+    >>> whole_parts("left, upper zone; slice 4 of 10; evidence over 20 mm", 36)
+    'left, upper zone; slice 4 of 10; …'
+    """
+    parts, kept = text.split("; "), text
+    while len(kept) > most and len(parts) > 1:
+        parts = parts[:-1]
+        kept = "; ".join([*parts, "…"])
+    return cut(kept, most)
 
 
 def in_one_line(parts: Sequence[str], most: int) -> str:
@@ -98,7 +113,9 @@ def sheet_view(
     order = ranked(reading)
     leading = _leading(reading, order)
     others = [entry for entry in order if entry not in leading]
-    room = _ALONE if len(leading) < MOST_PICTURED else _PAIR
+    unread = _unread(reading)
+    spare = len(leading) == MOST_PICTURED and len(others) <= 1 and not unread
+    room = _ALONE if len(leading) < MOST_PICTURED else _SPARE if spare else _PAIR
     narrative = write(reading) if reading.series else None
     below = [finding for finding in reading.findings if not finding.positive]
     # a page that nothing else fills has room for more of them
@@ -116,7 +133,8 @@ def sheet_view(
         "below_count": len(below),
         "looked_for": [_value(finding) for finding in below[:_LOOKED_FOR]] if not order else [],
         "more_looked_for": _more(len(below) - _LOOKED_FOR) if len(below) > _LOOKED_FOR else "",
-        "unread": first_of(_unread(reading), _UNREAD if order else 5 * _UNREAD),
+        "spare": spare,
+        "unread": first_of(unread, _UNREAD if order else 5 * _UNREAD),
         "limits": first_of(_limits(reading, limits), most_limits),
         "engines": first_of(_engines(reading), _ENGINES),
         "checks": _checks(reading),
@@ -191,7 +209,7 @@ def _leading_view(
         "prior_date": cut(day(facts.prior_study_date), 16, SHORT_CUT),
         "basis": finding.basis,
         "interval": _interval(finding),
-        "place": cut(place[:1].upper() + place[1:], room.place),
+        "place": whole_parts(place[:1].upper() + place[1:], room.place),
         "status": status,
         "reason": cut(_sentence(where.reason if where else ""), 200),
         "picture": picture,
@@ -216,7 +234,7 @@ def _interval(finding: Finding) -> str:
 
 
 def _lines(reasons: Sequence[str], room: _Room) -> list[str]:
-    kept = [cut(reason, room.line if index else room.first) for index, reason in enumerate(reasons)]
+    kept = [cut(reason, room.line if index else room.first, SHORT_CUT) for index, reason in enumerate(reasons)]
     return first_of(kept, room.reasons)
 
 

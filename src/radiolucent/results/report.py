@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from radiolucent import __version__
+from radiolucent.findings.narrative import PLAIN, Voice
 from radiolucent.findings.reading import Reading
 from radiolucent.imaging.study import Problem
 from radiolucent.results.page import fill_page
@@ -58,6 +59,7 @@ def render_report(
     series_pictures: Sequence[SeriesPicture] = (),
     problems: Sequence[Problem] = (),
     made_at: datetime,
+    voice: Voice = PLAIN,
 ) -> str:
     """The page for a person: all studies that were read together.
 
@@ -67,6 +69,7 @@ def render_report(
     pictures : of positive findings, in any order; a positive finding without one says that there is no picture.
     problems : files that belong to no study; each study's own problems come from its reading.
     made_at : printed at the foot; has a time zone.
+    voice : language of the draft report, and the site's own templates.
 
     Returns
     -------
@@ -80,11 +83,19 @@ def render_report(
             facts.get(reading.study_instance_uid, StudyFacts(study_instance_uid=reading.study_instance_uid)),
             album,
             number=number,
+            voice=voice,
         )
         for number, reading in enumerate(readings, start=1)
     ]
     software = next((reading.software for reading in readings if reading.software), f"radiolucent {__version__}")
-    return fill_page("report.html.j2", made_at=made_at, software=software, studies=studies, problems=problems)
+    return fill_page(
+        "report.html.j2",
+        made_at=made_at,
+        software=software,
+        templates=voice.templates,
+        studies=studies,
+        problems=problems,
+    )
 
 
 def render_index(cards: Sequence[IndexCard], *, title: str, made_at: datetime, software: str) -> str:

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from radiolucent.findings.hierarchy import ranked
 from radiolucent.findings.location import full_place, short_place
-from radiolucent.findings.narrative import Narrative, write
+from radiolucent.findings.narrative import PLAIN, Narrative, Voice, write
 from radiolucent.findings.phrases import phrases
 from radiolucent.findings.quantities import in_words
 from radiolucent.findings.reading import Completeness, Finding, Reading, Region, SeriesReading
@@ -131,8 +131,10 @@ def day(value: str) -> str:
         return value
 
 
-def study_view(reading: Reading, facts: StudyFacts, album: Album, *, number: int) -> dict[str, Any]:
-    """One study, as ``report.html.j2`` shows it."""
+def study_view(
+    reading: Reading, facts: StudyFacts, album: Album, *, number: int, voice: Voice = PLAIN
+) -> dict[str, Any]:
+    """One study, as ``report.html.j2`` shows it; `voice` tells the draft report, the page itself is English."""
     narrative = write(reading) if reading.series else None
     order = {id(entry.finding): entry.rank for entry in ranked(reading)}
     series = [
@@ -148,7 +150,7 @@ def study_view(reading: Reading, facts: StudyFacts, album: Album, *, number: int
         "state": reading.state,
         "series": series,
         "positives": sorted(positives, key=lambda finding: int(finding["rank"])),
-        "impression": narrative.impression_text.strip() if narrative and positives else "",
+        "draft": write(reading, voice.language, templates=voice.templates) if reading.series else None,
         "unread": reading.unread,
         "problems": reading.problems,
     }

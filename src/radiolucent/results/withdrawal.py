@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
@@ -18,6 +19,7 @@ from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code as SrCode
 
 from radiolucent.errors import EncodingError
+from radiolucent.findings.narrative import Voice
 from radiolucent.findings.reading import Reading
 from radiolucent.findings.taxonomy import LOCAL_SCHEME
 from radiolucent.imaging.study import Frame, Stack
@@ -77,6 +79,12 @@ class Wording:
     release: Release = "R4B"
     viewer_url: str | None = None
     language: str = "en"
+    templates: Path | None = None
+
+    @property
+    def voice(self) -> Voice:
+        """The same for reports and pages."""
+        return Voice(language=self.language, templates=self.templates)
 
 
 def withdraw(
@@ -117,6 +125,7 @@ def withdraw(
         "reason": words,
         "viewer_url": told.viewer_url,
         "language": told.language,
+        "templates": told.templates,
         "revision": revision,
     }
     return Withdrawal(
@@ -168,6 +177,7 @@ def supersede(
         "status": "corrected",
         "viewer_url": told.viewer_url,
         "language": told.language,
+        "templates": told.templates,
         "revision": revision,
     }
     return Withdrawal(

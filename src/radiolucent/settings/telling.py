@@ -15,7 +15,10 @@ Address = Annotated[str, Field(min_length=3, max_length=254, pattern=r"^[^@\s]+@
 class MessageSettings(Section):
     """How ORU and FHIR messages are written."""
 
-    language: Literal["en", "de"] = Field(default="en", description="Language of the words in messages.")
+    language: Literal["en", "de"] = Field(default="en", description="Language of messages and draft reports.")
+    templates: Path | None = Field(
+        default=None, description="Folder of the site's own report templates ('radiolucent rules templates')."
+    )
     oru_mapping: Path | None = Field(default=None, description="The site's own ORU^R01 mapping (TOML; docs/hl7.md).")
     fhir_mapping: Path | None = Field(default=None, description="The site's own FHIR mapping (TOML; docs/fhir.md).")
     fhir_release: Literal["R4B", "R5"] = Field(

@@ -78,3 +78,21 @@ def test_a_way_in_that_does_not_fit_stops_the_start(tmp_path: Path) -> None:
     file.write_text(f'data_folder = "{tmp_path}"\n[[watched_folders]]\nname = "in"\nfolder = "{tmp_path}/none"\n')
     with pytest.raises(SetupError, match="watched folder in"):
         compose(load_settings(file))
+
+
+def test_templates_that_can_not_be_filled_stop_the_start(tmp_path: Path) -> None:
+    own = tmp_path / "own" / "de"
+    own.mkdir(parents=True)
+    (own / "impression.j2").write_text("{{ unheard_of }}", encoding="utf-8")
+    with pytest.raises(SetupError, match=r"de/impression\.j2"):
+        compose(settings(tmp_path, messages={"language": "de", "templates": own.parent}))
+
+
+def test_the_site_s_templates_reach_messages_and_reports(tmp_path: Path) -> None:
+    own = tmp_path / "own" / "de"
+    own.mkdir(parents=True)
+    (own / "impression.j2").write_text("Hausbefund", encoding="utf-8")
+    parts = compose(settings(tmp_path, messages={"language": "de", "templates": own.parent}))
+    assert (parts.wording.language, parts.wording.templates) == ("de", own.parent)
+    assert (parts.wording.voice.language, parts.wording.voice.templates) == ("de", own.parent)
+    parts.store.close()

@@ -68,3 +68,24 @@ def test_a_finding_that_no_phantom_shows_as_critical_is_wrong_use() -> None:
     shown = runner.invoke(app, ["rules", "critical", "--finding", "nodule"])
     assert shown.exit_code == 2
     assert "tension-pneumothorax" in shown.stderr
+
+
+def test_templates_are_written_out_tried_and_printed_in_both_languages(tmp_path: Path) -> None:
+    folder = tmp_path / "own"
+    shown = runner.invoke(app, ["rules", "templates", str(folder), "--start"])
+    assert shown.exit_code == 0, shown.stderr
+    assert "[en]" in shown.stdout
+    assert "Verlässlichkeit" in shown.stdout
+    (folder / "en" / "impression.j2").write_text("Our house says {{ positives | length }}.", encoding="utf-8")
+    told = json.loads(runner.invoke(app, ["rules", "templates", str(folder), "--json"]).stdout)
+    assert "Our house says 1." in told["en"]
+    assert set(told) == {"en", "de"}
+
+
+def test_templates_that_can_not_be_filled_end_with_2_and_their_name(tmp_path: Path) -> None:
+    (tmp_path / "de").mkdir()
+    (tmp_path / "de" / "findings.j2").write_text("{{ unheard_of }}", encoding="utf-8")
+    shown = runner.invoke(app, ["rules", "templates", str(tmp_path)])
+    assert shown.exit_code == 2
+    assert "de/findings.j2" in shown.stderr
+    assert runner.invoke(app, ["rules", "templates", str(tmp_path), "--start"]).exit_code == 2

@@ -53,6 +53,7 @@ def test_nothing_of_the_place_is_left(judged: Reading, profile: Profile) -> None
     assert (limited.localisation.status, limited.localisation.regions) == ("withheld", ())
     assert (limited.localisation.peak_frame, limited.localisation.laterality) == (None, "unknown")
     assert limited.change_note == ""
+    assert (limited.explanation, limited.measurements) == (None, ())
     reasons = " ".join(graded for kind in (limited.urgency, limited.confidence) if kind for graded in kind.reasons)
     for word in ("mm", "ml", "lung fields", "inside the body", "focal"):
         assert word not in reasons.replace("under 6 mm", "")

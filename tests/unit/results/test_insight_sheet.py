@@ -329,9 +329,9 @@ def test_the_same_reading_gives_the_same_page(digest: bytes) -> None:
     assert sheet(one) == sheet(one)
 
 
-@pytest.mark.parametrize("findings", [0, 1, 5])
-def test_the_most_crowded_page_is_one_upright_a4_page(findings: int, tmp_path: Path) -> None:
-    one = crowded()
+@pytest.mark.parametrize(("findings", "all_read"), [(0, False), (1, False), (5, False), (2, True), (3, True)])
+def test_the_most_crowded_page_is_one_upright_a4_page(findings: int, all_read: bool, tmp_path: Path) -> None:
+    one = replace(crowded(), unread=(), problems=()) if all_read else crowded()
     above = [part for part in one.series[0].findings if part.positive][:findings]
     rest = [part for part in one.series[0].findings if not part.positive]
     one = replace(one, series=(replace(one.series[0], findings=(*above, *rest)), *one.series[1:]))
