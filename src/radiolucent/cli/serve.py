@@ -36,6 +36,7 @@ def serve(
     from radiolucent import logs
     from radiolucent.app.gateway import gateway, wait_for_signal
     from radiolucent.app.parts import compose
+    from radiolucent.pipeline.kept_here import results_kept_here
     from radiolucent.settings import load_settings
 
     with errors_to_exit():
@@ -55,6 +56,9 @@ def serve(
             with _pages(running) as address:
                 if address:
                     out.print(f"pages: {address}", markup=False)
+                with running.parts.store.read() as work:
+                    if kept_here := results_kept_here(work):
+                        out.print(kept_here, markup=False)
                 wait_for_signal()
             out.print("stopping: what is in hand is finished, the rest goes on at the next start")
 

@@ -36,6 +36,7 @@ def list_studies(
     as_json: AsJson = False,
 ) -> None:
     """List studies with their states and reasons, and which ways in don't work. Shows no name of a patient."""
+    from radiolucent.pipeline.kept_here import results_kept_here
     from radiolucent.store.studies import Filters, Studies
     from radiolucent.store.ways import Reconciliations, Ways
 
@@ -44,6 +45,7 @@ def list_studies(
         lines = studies.list(Filters(states=tuple(state or ()), undelivered=undelivered, limit=limit))
         counts = studies.counts()
         ways, compared = Ways(work).list(), Reconciliations(work).latest()
+        kept_here = results_kept_here(work)
     if as_json:
         told = [
             {
@@ -55,45 +57,60 @@ def list_studies(
             for line in lines
         ]
         reconciled = [{"pacs": one.pacs, "at": one.at, "differences": one.differences} for one in compared]
-        print_json({"counts": counts, "studies": told, "ways": [asdict(way) for way in ways], "reconciled": reconciled})
+        told_ways = [asdict(way) for way in ways]
+        print_json(
+            {"counts": counts, "studies": told, "ways": told_ways, "reconciled": reconciled, "kept_here": kept_here}
+        )
         return
     for line in lines:
         one = line.study
         owed = f", {line.undelivered} undelivered" if line.undelivered else ""
         partial = ", partial" if one.partial else ""
         out.print(
-            f"{one.study_instance_uid}  {one.state:<12} {one.modalities or '?'}  {line.instances} images"
+            f"{one.study_instance_uid}  {one.state:<12} {one.modalities or '?'}  {_count(line.instances, 'image')}"
             f"{partial}{owed}{': ' + one.reason if one.reason else ''}",
             markup=False,
         )
     out.print(", ".join(f"{number} {name}" for name, number in sorted(counts.items())) or "no studies", markup=False)
+    if kept_here:
+        out.print(kept_here, markup=False)
     for way in ways:
         since = f" since {way.failed_at:%Y-%m-%d %H:%M} UTC" if way.state == "failing" and way.failed_at else ""
-        told_of = f"{since}, {way.failures} times: {way.reason}" if way.state == "failing" else f", {way.taken} taken"
+        failing = f"{since}, {_count(way.failures, 'time')}: {way.reason}"
+        told_of = failing if way.state == "failing" else f", {way.taken} taken"
         out.print(f"way in {way.name}: {way.state}{told_of}", markup=False)
     for one_pacs in compared:
-        when = f"{one_pacs.at:%Y-%m-%d %H:%M} UTC"
-        out.print(f"compared with {one_pacs.pacs} at {when}: {one_pacs.differences} differences", markup=False)
+        when, differ = f"{one_pacs.at:%Y-%m-%d %H:%M} UTC", _count(one_pacs.differences, "difference")
+        out.print(f"compared with {one_pacs.pacs} at {when}: {differ}", markup=False)
 
 
 @app.command("show")
 def show(uid: Uid, settings: SettingsFile = None, data_folder: DataFolder = None, as_json: AsJson = False) -> None:
     """Show one study: every instance with its state and reason, revisions, readings, deliveries."""
+    from radiolucent.audit.events import Withheld
+    from radiolucent.pipeline.kept_here import REASONS
+    from radiolucent.store.audit import AuditTrail, Filter
     from radiolucent.store.questions import Questions
     from radiolucent.store.studies import Studies
     from radiolucent.store.ways import Fetches
 
     with errors_to_exit(), opened_store(settings, data_folder) as store, store.read() as work:
         view = Studies(work).show(uid)
+        trail = AuditTrail(work).find(Filter(kind=Withheld.kind, study_instance_uid=uid))
+        withheld = [one.event for one in reversed(trail) if isinstance(one.event, Withheld)]
         questions = Questions(work).of_study(uid)
         fetches = Fetches(work).of_study(uid)
     if as_json:
         told = asdict(view)
         asked = [{"kind": one.kind, "state": one.state, "reason": one.reason} for one in questions]
         fetched = [asdict(one) for one in fetches]
-        print_json({**told, "study": _told(view.study), "asked": asked, "fetches": fetched})
+        kept = [{"at": one.at, "audience": one.audience, "code": one.code} for one in withheld]
+        print_json({**told, "study": _told(view.study), "asked": asked, "fetches": fetched, "withheld": kept})
         return
     _print_view(view)
+    for held in withheld:
+        why = REASONS.get(held.code, held.code)
+        out.print(f"  {held.at:%Y-%m-%d %H:%M:%S} not sent to {held.audience}: {why}", markup=False)
     for one in questions:
         out.print(f"  asked for its {one.kind}: {one.state} {one.reason}".rstrip(), markup=False)
     for fetch in fetches:
@@ -203,6 +220,10 @@ def _parts(settings: SettingsFile, data_folder: DataFolder) -> Iterator[Parts]:
         parts.store.close()
 
 
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
 def _told(study: StudyRecord) -> dict[str, object]:
     """A study without what identifies a patient: a terminal is no place for that."""
     told = asdict(study)
@@ -221,8 +242,10 @@ def _print_view(view: StudyView) -> None:
         found = reading.positives.replace("\\", ", ") or "no finding above threshold"
         out.print(f"  reading {reading.revision}: {found}; {reading.folder}", markup=False)
     for sent in view.deliveries:
-        tries = f"{sent.attempts} tries"
-        out.print(f"  {sent.kind} to {sent.destination}: {sent.state}, {tries} {sent.reason}".rstrip(), markup=False)
+        tried = "1 try" if sent.attempts == 1 else f"{sent.attempts} tries"
+        again = f", next at {sent.next_try_at:%H:%M:%S} UTC" if sent.state == "waiting" and sent.next_try_at else ""
+        why = f": {sent.reason}" if sent.reason else ""
+        out.print(f"  {sent.kind} to {sent.destination}: {sent.state}, {tried}{again}{why}", markup=False)
     for one in view.instances:
         out.print(f"  {one.sop_instance_uid}: {one.state} {one.reason}".rstrip(), markup=False)
 
