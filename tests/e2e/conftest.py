@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.reading_room import FLAGS, Desk, Server, chromium
+from tests.e2e.reading_room import FLAGS, MAPS, Desk, Server, chromium, uid_of
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +31,16 @@ def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server.close()
 
 
+@pytest.fixture(scope="module")
+def own_room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """For files whose tests change what stands in the worklist: nobody else sees it."""
+    if chromium() is None:
+        pytest.skip("needs chromium: run scripts/install-peers")
+    server = Server(tmp_path_factory.mktemp("own") / "demo")
+    yield server
+    server.close()
+
+
 @pytest.fixture
 def desk(browser: Any, room: Server) -> Iterator[Callable[..., Desk]]:
     """Opens desks; each is closed with its test, and its console must have been silent."""
@@ -43,3 +53,30 @@ def desk(browser: Any, room: Server) -> Iterator[Callable[..., Desk]]:
     yield sit_down
     for one in opened:
         one.close()
+
+
+@pytest.fixture(scope="module")
+def seat(browser: Any, room: Server) -> Iterator[Desk]:
+    """One desk for all that only look."""
+    me = Desk(browser, room, "radiologist")
+    yield me
+    me.close()
+
+
+@pytest.fixture
+def reader(seat: Desk, room: Server) -> Desk:
+    """At the study with a prior, having looked, without a map."""
+    if uid_of(room.bleed) not in seat.tab.url or seat.tab.locator(f"{MAPS}[aria-pressed=true]").count():
+        seat.study(room.bleed)
+        seat.looked()
+    return seat
+
+
+@pytest.fixture
+def shown(seat: Desk, room: Server) -> Desk:
+    """The same with the map on."""
+    if uid_of(room.bleed) not in seat.tab.url or not seat.tab.locator(f"{MAPS}[aria-pressed=true]").count():
+        seat.study(room.bleed)
+        seat.looked()
+        seat.toggle(on=True)
+    return seat

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import uvicorn
@@ -49,6 +49,12 @@ FLAGS = [
 ]
 NOISE = "GPU stall due to ReadPixels"
 SLOW_MS = 120_000
+SETTLE = """async () => {
+  for (let turn = 0; turn < 3; turn += 1) await new Promise(requestAnimationFrame);
+}"""
+"""What was asked for in an animation frame is drawn and on screen after the third."""
+MAPS = "[data-viewer-finding]"
+"""Buttons that switch maps on and off."""
 GRID, CELL_MM = 48, 3.8
 Recipe = Callable[[NDArray[np.float32], tuple[float, float] | None, InputSpec], tuple[NDArray[np.float32], PixelRecord]]
 BLEED = "intraparenchymal-haemorrhage"
@@ -135,10 +141,10 @@ class Server:
         broken: Any = BrightSpots(broken=True)
         self.failed = make_study("brain-mr", ("meningioma",), seed=12, slices=8, rows=128)
         self.limb = make_study("bone-xr", seed=20, rows=256)
-        self._add(folder / "bleed", self.bleed, [bleeds], prior=before)
-        self._add(folder / "glioma", self.glioma, [spots])
-        self._add(folder / "failed", self.failed, [broken])
-        self._add(folder / "limb", self.limb, [spots])
+        self.add(folder / "bleed", self.bleed, [bleeds], prior=before)
+        self.add(folder / "glioma", self.glioma, [spots])
+        self.add(folder / "failed", self.failed, [broken])
+        self.add(folder / "limb", self.limb, [spots])
         self.app = demo_app(folder, [bleeds, spots])
         self.store, self.folder = self.app.state.premises.store, folder
         sock = listen()
@@ -147,7 +153,8 @@ class Server:
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [sock]}, daemon=True)
         self._thread.start()
 
-    def _add(self, folder: Path, study: PhantomStudy, engines: list[Any], prior: PhantomStudy | None = None) -> None:
+    def add(self, folder: Path, study: PhantomStudy, engines: list[Any], prior: PhantomStudy | None = None) -> None:
+        """Let these engines read a study; it is in the worklist once that is done."""
         now = datetime.now(UTC)
         study.save(folder / "study")
         if prior is not None:
@@ -167,13 +174,22 @@ class Server:
         self.store.close()
 
 
+class Served(Protocol):
+    """What a desk sits down at."""
+
+    address: str
+
+    def session(self, name: str) -> str:
+        """The cookie of a new session of an account."""
+
+
 class Desk:
     """A browser window of one account. What its console complains of fails the test when the desk is closed."""
 
     def __init__(
         self,
         browser: Any,
-        server: Server,
+        server: Served,
         name: str = "",
         *,
         without_webgl: bool = False,
@@ -228,7 +244,7 @@ class Desk:
         self.tab.keyboard.press("Shift+Digit1")
         self.tab.wait_for_selector(f"[data-viewer-finding][aria-pressed={str(on).lower()}]")
         self.wait(partial(self._has_changed, before))
-        self.tab.wait_for_timeout(300)
+        self.tab.evaluate(SETTLE)
 
     def _has_changed(self, before: list[str]) -> bool:
         return self.drawn() != before
@@ -313,3 +329,12 @@ def changed(me: Desk, change: Callable[[Any], None]) -> None:
 
 def shape(room: Server) -> tuple[int, int]:
     return room.bleed.datasets[0].Rows, room.bleed.datasets[0].Columns
+
+
+def uid_of(study: PhantomStudy) -> str:
+    return str(study.datasets[0].StudyInstanceUID)
+
+
+def words_on(me: Desk, pane: int = 0) -> str:
+    """What is written over an image."""
+    return str(me.tab.locator(".viewer-pane").nth(pane).inner_text())

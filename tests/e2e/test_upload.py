@@ -5,14 +5,14 @@ from __future__ import annotations
 import base64
 import io
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 from pydicom import dcmread
 from pydicom.uid import generate_uid
 
-from tests.e2e.reading_room import Desk, Server, chromium, shape
+from tests.e2e.reading_room import Desk, Server, shape
 
 Sit = Callable[..., Desk]
 DROP = """([zone, files]) => {
@@ -46,13 +46,8 @@ def renamed(paths: Sequence[Path], **header: str) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One of our own: what is uploaded must not stand in the worklist of other tests."""
-    if chromium() is None:
-        pytest.skip("needs chromium: run scripts/install-peers")
-    server = Server(tmp_path_factory.mktemp("uploads") / "demo")
-    yield server
-    server.close()
+def room(own_room: Server) -> Server:
+    return own_room
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from tests.e2e.reading_room import FLAGS, NOISE
+from tests.e2e.reading_room import FLAGS, NOISE, SETTLE
 from tests.e2e.viewer_page import COLUMNS, PEAK, PLACE, ROWS, SLICES, Page, served
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: make test")
@@ -64,7 +64,7 @@ class Seen:
                 arg=before,
                 timeout=30_000,
             )
-        self.tab.wait_for_timeout(200)
+        self.tab.evaluate(SETTLE)
 
     def shot(self, pane: int = 0) -> NDArray[np.float64]:
         stage = self.panes.nth(pane).locator(".viewer-stage")
@@ -118,7 +118,7 @@ def test_the_image_is_windowed_from_black_to_white(browser: Any, page: Page) -> 
     seen.tab.get_by_label("Level").fill("0")
     seen.tab.get_by_label("Level").press("Tab")
     seen.panes.first.focus()
-    seen.tab.wait_for_timeout(300)
+    seen.tab.evaluate(SETTLE)
     rising = line()
     assert (np.diff(rising) >= -1).all()
     assert rising[0] < 20
@@ -147,10 +147,10 @@ def test_the_overlay_is_hidden_while_h_is_held(browser: Any, page: Page) -> None
     seen = Seen(browser, page.address)
     seen.press("Shift+Digit1")
     seen.tab.keyboard.down("KeyH")
-    seen.tab.wait_for_timeout(300)
+    seen.tab.evaluate(SETTLE)
     assert len(seen.coloured()) == 0
     seen.tab.keyboard.up("KeyH")
-    seen.tab.wait_for_timeout(300)
+    seen.tab.evaluate(SETTLE)
     assert len(seen.coloured()) > 50
     seen.tab.close()
 
@@ -241,7 +241,7 @@ def test_what_has_changed_is_blue_for_less_and_yellow_for_more(browser: Any, reg
     seen = Seen(browser, registered.address, query)
     seen.press("KeyD")
     seen.tab.wait_for_selector("[data-act=change][aria-pressed=true]")
-    seen.tab.wait_for_timeout(500)
+    seen.tab.evaluate(SETTLE)
     assert "less: -4.00" in seen.tab.locator(".viewer-legend").inner_text()
     picture = seen.shot()
     height, width = picture.shape[:2]
@@ -283,7 +283,7 @@ def test_an_outline_that_a_reader_drew_is_drawn_again_on_its_image(browser: Any,
         seen.press("ArrowDown")
     assert drawn() > 50
     seen.tab.get_by_role("button", name="Clear marks").click()
-    seen.tab.wait_for_timeout(300)
+    seen.tab.evaluate(SETTLE)
     assert drawn() > 50
     seen.tab.close()
 
@@ -293,9 +293,9 @@ def test_presets_have_a_menu_and_the_stored_window_comes_back(browser: Any, page
     menu = seen.tab.get_by_label("Preset")
     stored = seen.panes.first.locator(".viewer-bl").inner_text()
     menu.select_option(label="2 lung")
-    seen.tab.wait_for_timeout(300)
+    seen.tab.evaluate(SETTLE)
     assert "W 1500 L -600" in seen.panes.first.locator(".viewer-bl").inner_text()
     menu.select_option(label="as stored")
-    seen.tab.wait_for_timeout(300)
+    seen.tab.evaluate(SETTLE)
     assert seen.panes.first.locator(".viewer-bl").inner_text() == stored
     seen.tab.close()
