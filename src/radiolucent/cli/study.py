@@ -66,11 +66,8 @@ def list_studies(
         one = line.study
         owed = f", {line.undelivered} undelivered" if line.undelivered else ""
         partial = ", partial" if one.partial else ""
-        out.print(
-            f"{one.study_instance_uid}  {one.state:<12} {one.modalities or '?'}  {_count(line.instances, 'image')}"
-            f"{partial}{owed}{': ' + one.reason if one.reason else ''}",
-            markup=False,
-        )
+        images = _state(f"{_count(line.instances, 'image')}{partial}{owed}", one.reason)
+        out.print(f"{one.study_instance_uid}  {one.state:<12} {one.modalities or '?'}  {images}", markup=False)
     out.print(", ".join(f"{number} {name}" for name, number in sorted(counts.items())) or "no studies", markup=False)
     if kept_here:
         out.print(kept_here, markup=False)
@@ -112,9 +109,9 @@ def show(uid: Uid, settings: SettingsFile = None, data_folder: DataFolder = None
         why = REASONS.get(held.code, held.code)
         out.print(f"  {held.at:%Y-%m-%d %H:%M:%S} not sent to {held.audience}: {why}", markup=False)
     for one in questions:
-        out.print(f"  asked for its {one.kind}: {one.state} {one.reason}".rstrip(), markup=False)
+        out.print(f"  asked for its {one.kind}: {_state(one.state, one.reason)}", markup=False)
     for fetch in fetches:
-        out.print(f"  from {fetch.pacs} as {fetch.purpose}: {fetch.state} {fetch.reason}".rstrip(), markup=False)
+        out.print(f"  from {fetch.pacs} as {fetch.purpose}: {_state(fetch.state, fetch.reason)}", markup=False)
 
 
 @app.command("requeue")
@@ -136,7 +133,7 @@ def requeue(
         Studies(work).get(uid)
         if deliveries:
             number = Deliveries(work).requeue(at=at, study_instance_uid=uid)
-            out.print(f"{number} deliveries wait to be sent again")
+            out.print(f"{_count(number, 'dead letter')} to be sent again")
             return
         made = plan_again(
             work,
@@ -161,7 +158,7 @@ def withdraw(
 
     with errors_to_exit(), opened_store(settings, data_folder) as store:
         told = take_back(store, uid, reason=reason, actor=getpass.getuser(), at=datetime.now(UTC))
-    out.print(f"withdrawn; {told} destinations will be told")
+    out.print(f"withdrawn; to be told: {_count(told, 'destination')}")
 
 
 @app.command("reconcile")
@@ -220,6 +217,10 @@ def _parts(settings: SettingsFile, data_folder: DataFolder) -> Iterator[Parts]:
         parts.store.close()
 
 
+def _state(state: str, reason: str) -> str:
+    return f"{state}: {reason}" if reason else state
+
+
 def _count(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
@@ -234,20 +235,20 @@ def _told(study: StudyRecord) -> dict[str, object]:
 
 def _print_view(view: StudyView) -> None:
     study = view.study
-    out.print(f"study {study.study_instance_uid}: {study.state} {study.reason}".rstrip(), style="bold", markup=False)
+    out.print(f"study {study.study_instance_uid}: {_state(study.state, study.reason)}", style="bold", markup=False)
     out.print(f"  received {study.first_received_at:%Y-%m-%d %H:%M:%S} to {study.last_received_at:%H:%M:%S} UTC")
     for revision in view.revisions:
-        out.print(f"  revision {revision.number}: {revision.state} {revision.reason}".rstrip(), markup=False)
+        out.print(f"  revision {revision.number}: {_state(revision.state, revision.reason)}", markup=False)
     for reading in view.readings:
         found = reading.positives.replace("\\", ", ") or "no finding above threshold"
         out.print(f"  reading {reading.revision}: {found}; {reading.folder}", markup=False)
     for sent in view.deliveries:
         tried = "1 try" if sent.attempts == 1 else f"{sent.attempts} tries"
         again = f", next at {sent.next_try_at:%H:%M:%S} UTC" if sent.state == "waiting" and sent.next_try_at else ""
-        why = f": {sent.reason}" if sent.reason else ""
-        out.print(f"  {sent.kind} to {sent.destination}: {sent.state}, {tried}{again}{why}", markup=False)
+        state = _state(f"{sent.state}, {tried}{again}", sent.reason)
+        out.print(f"  {sent.kind} to {sent.destination}: {state}", markup=False)
     for one in view.instances:
-        out.print(f"  {one.sop_instance_uid}: {one.state} {one.reason}".rstrip(), markup=False)
+        out.print(f"  {one.sop_instance_uid}: {_state(one.state, one.reason)}", markup=False)
 
 
 def _print_reconciliation(found: Reconciliation) -> None:

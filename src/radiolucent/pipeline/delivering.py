@@ -93,6 +93,7 @@ def deliver(dispatch: Dispatch, delivery_id: int, attempt: int) -> str:
                 receipt=f"revision {taken.revision}, {taken.kind}: {len(receipt.delivered)} confirmed",
             )
         )
+    LOG.info("delivery %d to %s confirmed: study %s", delivery_id, taken.destination, taken.study_instance_uid)
     return "delivered"
 
 

@@ -24,6 +24,7 @@ from radiolucent.findings.reading import Reading
 from radiolucent.findings.urgency import level_number
 from radiolucent.pipeline.alerting import AlertRules, raise_alerts
 from radiolucent.pipeline.amending import as_amended
+from radiolucent.pipeline.kept_here import REASONS
 from radiolucent.pipeline.messages import load_reading, settle_messages, write_messages
 from radiolucent.pipeline.output import write_readings
 from radiolucent.pipeline.priority import delivery_priority
@@ -121,7 +122,9 @@ def read_revision(bench: Bench, study_instance_uid: str, number: int) -> str:
             raise
         LOG.warning("study %s, revision %d failed: %s", study_instance_uid, number, type(error).__name__)
         return _fail(bench, revision, inputs, f"{type(error).__name__}: {error}")
-    return _keep(bench, revision, inputs, result, folder)
+    state = _keep(bench, revision, inputs, result, folder)
+    LOG.info("study %s, revision %d: %s", study_instance_uid, number, state)
+    return state
 
 
 def owe_deliveries(bench: Bench, study_instance_uid: str, number: int) -> list[tuple[int, int, int]]:
@@ -159,6 +162,7 @@ def owe_deliveries(bench: Bench, study_instance_uid: str, number: int) -> list[t
         route = choose_route(study, bench.routes)
         code = withheld_from_sending(work, kept.engines)
         if code and route and route.destinations:
+            LOG.info("study %s, revision %d is sent nowhere: %s", study_instance_uid, number, REASONS.get(code, code))
             AuditTrail(work).append(
                 Withheld(
                     at=at, study_instance_uid=study_instance_uid, audience=", ".join(route.destinations), code=code
