@@ -21,14 +21,17 @@ class StudyDone:
     Parameters
     ----------
     state : of the study, as `store.states.STUDY_STATES` has it.
+    reason : why it has no (whole) result, in words.
     result_at : when its latest revision ended; None while it is under way.
     milliseconds : that engines took; None without a reading.
     engines : label → whether it broke off, of those that its latest reading names.
     """
 
+    study_instance_uid: str
     received_at: datetime
     last_received_at: datetime
     state: str
+    reason: str
     result_at: datetime | None
     milliseconds: float | None
     engines: dict[str, bool]
@@ -42,6 +45,19 @@ class GateCount:
     finding: str
     decision: str
     number: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """One finding of a reading, positive or not, with the time at which it was made."""
+
+    study_instance_uid: str
+    engine: str
+    finding: str
+    positive: bool
+    score: float
+    probability: float | None
+    at: datetime
 
 
 class Activity:
@@ -66,6 +82,8 @@ class Activity:
                 StudyRow.first_received_at,
                 StudyRow.last_received_at,
                 StudyRow.state,
+                StudyRow.reason,
+                ReadingFactsRow.reason,
                 RevisionRow.finished_at,
                 ReadingFactsRow.milliseconds,
             )
@@ -76,14 +94,16 @@ class Activity:
         engines = self._engines(since)
         return [
             StudyDone(
+                study_instance_uid=uid,
                 received_at=first,
                 last_received_at=last,
                 state=state,
+                reason=why or unread or "",
                 result_at=finished,
                 milliseconds=milliseconds,
                 engines=engines.get(uid, {}),
             )
-            for uid, first, last, state, finished, milliseconds in self._session.execute(wanted)
+            for uid, first, last, state, why, unread, finished, milliseconds in self._session.execute(wanted)
         ]
 
     def gate(self, since: datetime) -> list[GateCount]:
@@ -102,6 +122,39 @@ class Activity:
         return [
             GateCount(engine=engine, finding=finding, decision=decision, number=number)
             for engine, finding, decision, number in self._session.execute(wanted)
+        ]
+
+    def found(self, since: datetime) -> list[Found]:
+        """Every finding of the readings since then, withdrawn ones too: what readers rejected is withdrawn."""
+        of_reading = and_(
+            FindingFactRow.study_instance_uid == ReadingRow.study_instance_uid,
+            FindingFactRow.revision == ReadingRow.revision,
+        )
+        wanted = (
+            select(
+                FindingFactRow.study_instance_uid,
+                FindingFactRow.engine,
+                FindingFactRow.name,
+                FindingFactRow.positive,
+                FindingFactRow.score,
+                FindingFactRow.probability,
+                ReadingRow.made_at,
+            )
+            .join(ReadingRow, of_reading)
+            .where(ReadingRow.made_at >= since)
+            .order_by(ReadingRow.made_at)
+        )
+        return [
+            Found(
+                study_instance_uid=uid,
+                engine=engine,
+                finding=name,
+                positive=positive,
+                score=score,
+                probability=probability,
+                at=at,
+            )
+            for uid, engine, name, positive, score, probability, at in self._session.execute(wanted)
         ]
 
     def deliveries(self, since: datetime) -> dict[str, int]:

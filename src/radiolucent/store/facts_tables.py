@@ -60,6 +60,17 @@ class FindingFactRow(Base):
     gate: Mapped[str] = mapped_column(WORD, default="")
 
 
+class OriginRow(Base):
+    """Whom and what a study is of, in groups alone: for figures by group. Read from a header, once."""
+
+    __tablename__ = "origins"
+
+    study_instance_uid: Mapped[str] = mapped_column(UID, primary_key=True)
+    sex: Mapped[str] = mapped_column(WORD)
+    age: Mapped[str] = mapped_column(WORD)
+    scanner: Mapped[str] = mapped_column(String(128))
+
+
 class FinishedRow(Base):
     """A study that a reader is done with; something newer of it opens it again."""
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
+
 from radiolucent.errors import SenderError
 from radiolucent.imaging.loading import load
 from radiolucent.imaging.study import Problem, Stack, Study
@@ -30,3 +34,11 @@ def of_files(paths: Sequence[Path], uid: str) -> Study | None:
     if header is None:
         return None
     return Study(study_instance_uid=uid, stacks=tuple(stacks), problems=tuple(problems), header=header)
+
+
+def header_of(path: Path) -> Dataset | None:
+    """The header of one file, without pixels; None where it can't be read."""
+    try:
+        return dcmread(path, stop_before_pixels=True)
+    except (OSError, InvalidDicomError):
+        return None

@@ -18,8 +18,9 @@ from radiolucent.findings.taxonomy import finding_type
 from radiolucent.imaging.header import text
 from radiolucent.imaging.study import Stack
 from radiolucent.web.access import Gate, Here, Premises, Refused, Someone, gate, require
+from radiolucent.web.kept import Kept
 from radiolucent.web.seeing import HELD, drawable, held_back, limited
-from radiolucent.web.sources import Kept, OpenStudy, Summary
+from radiolucent.web.sources import OpenStudy, Summary
 from radiolucent.web.viewer_data import Packing, frame_bytes, heat_bytes, packing, series_meta
 
 router = APIRouter(prefix="/api/v1")

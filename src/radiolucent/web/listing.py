@@ -9,7 +9,7 @@ from typing import Protocol
 
 from radiolucent.findings.reading import Reading
 from radiolucent.findings.urgency import NONE_ABOVE_THRESHOLD
-from radiolucent.store.activity import StudyDone
+from radiolucent.store.activity import Found, StudyDone
 from radiolucent.store.facts import facts_of
 from radiolucent.store.records import StudyRecord
 from radiolucent.store.room import Room
@@ -120,13 +120,32 @@ def done_of(one: Told) -> StudyDone:
     """What monitoring needs of a study; when its result came isn't known of a folder."""
     facts = facts_of(one.reading) if one.reading else None
     return StudyDone(
+        study_instance_uid=one.study_instance_uid,
         received_at=one.received_at,
         last_received_at=one.received_at,
         state={word: state for state, word in WORDS.items()}.get(one.state, one.state),
+        reason=one.reason,
         result_at=None,
         milliseconds=facts.milliseconds if facts else None,
         engines={engine.engine: engine.failed for engine in facts.engines} if facts else {},
     )
+
+
+def found_in(one: Told) -> list[Found]:
+    """Every finding of a study's reading, for monitoring."""
+    facts = facts_of(one.reading) if one.reading else None
+    return [
+        Found(
+            study_instance_uid=one.study_instance_uid,
+            engine=fact.engine,
+            finding=fact.name,
+            positive=fact.positive,
+            score=fact.score,
+            probability=fact.probability,
+            at=one.received_at,
+        )
+        for fact in ((*facts.findings, *facts.below) if facts else ())
+    ]
 
 
 def _record(one: Told) -> StudyRecord:

@@ -4,31 +4,32 @@ from __future__ import annotations
 
 import hashlib
 import json
-import threading
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol
+
+from pydicom.dataset import Dataset
 
 from radiolucent.errors import NoSuchStudy, SenderError
 from radiolucent.findings.reading import EngineRef, Reading
 from radiolucent.imaging.header import text
 from radiolucent.imaging.study import Study
 from radiolucent.results.reading_json import readings_from_json, unpack_evidence
-from radiolucent.store.activity import Activity, GateCount, StudyDone, gate_counts
+from radiolucent.store.activity import Activity, Found, GateCount, StudyDone, gate_counts
 from radiolucent.store.facts import Facts, FindingFact, facts_of, reason_of
+from radiolucent.store.origins import Origins
 from radiolucent.store.records import ReadingRecord, StudyRecord
 from radiolucent.store.revisions import Readings
 from radiolucent.store.room import Room
 from radiolucent.store.studies import Filters, Studies
 from radiolucent.store.unit_of_work import Store, Work
 from radiolucent.store.worklist import Line, Query, Worklist
-from radiolucent.web.image_files import loaded, of_files
-from radiolucent.web.listing import done_of, listed, word_of
+from radiolucent.web.image_files import header_of, loaded, of_files
+from radiolucent.web.kept import Kept
+from radiolucent.web.listing import done_of, found_in, listed, word_of
 
-_KEPT = 8
 _CAUGHT_UP = 50
 LOST = "its result can't be read from disk"
 
@@ -115,28 +116,11 @@ class Source(Protocol):
     def scores(self, work: Work, engine: str, finding: str, limit: int) -> list[FindingFact]:
         """One finding of one engine (``name@version``) in the latest readings, the newest first."""
 
+    def found(self, work: Work, since: datetime) -> list[Found]:
+        """Every finding, positive or not, of the readings since then, oldest first."""
 
-_T = TypeVar("_T")
-
-
-class Kept:
-    """The last few values of something slow, by key; shared by all threads."""
-
-    def __init__(self, size: int = _KEPT) -> None:
-        self._size, self._lock = size, threading.Lock()
-        self._values: OrderedDict[Hashable, object] = OrderedDict()
-
-    def get(self, key: Hashable, make: Callable[[], _T]) -> _T:
-        with self._lock:
-            if key in self._values:
-                self._values.move_to_end(key)
-                return self._values[key]  # type: ignore[return-value]
-        value = make()
-        with self._lock:
-            self._values[key] = value
-            while len(self._values) > self._size:
-                self._values.popitem(last=False)
-        return value
+    def header(self, study_instance_uid: str) -> Dataset | None:
+        """The header of one image of a study, where one can be read."""
 
 
 class FolderSource:
@@ -202,6 +186,14 @@ class FolderSource:
         facts = [facts_of(one.reading) for one in latest if one.reading]
         every = [one for fact in facts for one in (*fact.findings, *fact.below)]
         return [one for one in every if (one.engine, one.name) == (engine, finding)][:limit]
+
+    def found(self, work: Work, since: datetime) -> list[Found]:
+        latest = [one for one in self.every() if one.reading and one.received_at >= since]
+        return [found for one in sorted(latest, key=lambda one: one.received_at) for found in found_in(one)]
+
+    def header(self, study_instance_uid: str) -> Dataset | None:
+        opened = self.open(study_instance_uid)
+        return opened.study.header if opened and opened.study else None
 
     def _cases(self) -> list[Path]:
         if not self.root.is_dir():
@@ -297,6 +289,14 @@ class StoreSource:
 
     def scores(self, work: Work, engine: str, finding: str, limit: int) -> list[FindingFact]:
         return Facts(work).scores(engine, finding, limit=limit)
+
+    def found(self, work: Work, since: datetime) -> list[Found]:
+        return Activity(work).found(since)
+
+    def header(self, study_instance_uid: str) -> Dataset | None:
+        with self._store.read() as work:
+            path = Origins(work).file_of(study_instance_uid)
+        return header_of(self._store.folder / path) if path else None
 
     def catch_up(self, work: Work) -> None:
         """Keep the facts of readings that an earlier version made, a few at a time."""
