@@ -184,16 +184,16 @@ def test_the_untrained_are_led_through_the_training(desk: Sit, room: Server) -> 
 @pytest.mark.parametrize(
     ("role", "links", "decides"),
     [
-        ("viewer", {"Worklist", "Training", "Account"}, False),
-        ("resident", {"Worklist", "Upload", "Training", "Account"}, False),
-        ("radiologist", {"Worklist", "Upload", "Training", "Account"}, True),
-        ("lead", {"Worklist", "Upload", "Training", "Monitoring", "Roll-out", "Account"}, True),
+        ("viewer", {"Worklist", "Training"}, False),
+        ("resident", {"Worklist", "Upload", "Training"}, False),
+        ("radiologist", {"Worklist", "Upload", "Training"}, True),
+        ("lead", {"Worklist", "Upload", "Training", "Monitoring", "Roll-out"}, True),
         (
             "admin",
-            {"Worklist", "Upload", "Training", "Monitoring", "Roll-out", "Audit", "Administration", "Account"},
+            {"Worklist", "Upload", "Training", "Monitoring", "Roll-out", "Audit", "Administration"},
             True,
         ),
-        ("validator", {"Worklist", "Upload", "Training", "Roll-out", "Account"}, True),
+        ("validator", {"Worklist", "Upload", "Training", "Roll-out"}, True),
     ],
 )
 def test_each_role_has_its_pages_and_no_more(

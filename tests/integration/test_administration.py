@@ -2,180 +2,38 @@
 
 from __future__ import annotations
 
-import io
-import socket
-import threading
 import time
-import zipfile
 from collections.abc import Iterator
-from copy import deepcopy
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi.testclient import TestClient
 
-from radiolucent.app.office import Office, office_of
+from radiolucent.app.office import office_of
 from radiolucent.app.parts import compose
 from radiolucent.app.thresholds import in_use, kept_rules
 from radiolucent.app.workers import rules_changed
-from radiolucent.audit.events import Event
 from radiolucent.engines.runtime import load_engine
 from radiolucent.findings.operating_points import OperatingPoints
 from radiolucent.findings.profile import Profile
-from radiolucent.ingest.listener import Listener, Terms
-from radiolucent.ingest.spool import Spool
-from radiolucent.phantom.studies import make_study
-from radiolucent.pipeline.coordinating import Coordinator
-from radiolucent.pipeline.read_study import engine_ref
 from radiolucent.pipeline.receiving import StoreReceiver
 from radiolucent.pipeline.revisions import Bench, read_revision
-from radiolucent.settings import Settings, load_settings
-from radiolucent.store.audit import AuditTrail, Filter
 from radiolucent.store.deliveries import Deliveries
 from radiolucent.store.facts import Facts
 from radiolucent.store.instances import Instances
-from radiolucent.store.people import People
-from radiolucent.store.records import DeliveryRecord, RevisionRecord
 from radiolucent.store.revisions import Revisions
 from radiolucent.store.site import Site as SiteRows
 from radiolucent.store.studies import Studies
-from radiolucent.web.access import COOKIE, Premises, Visitor, gate
-from radiolucent.web.server import create_app
-from radiolucent.web.sources import StoreSource
+from radiolucent.web.access import Visitor, gate
 from radiolucent.web.training import let_through
-
-ENGINE = "brain-mri"
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return int(sock.getsockname()[1])
-
-
-class NoQueue:
-    """A queue that nobody works on: what is begun stays begun."""
-
-    def read(self, revision: RevisionRecord) -> None: ...
-    def deliver(self, delivery: DeliveryRecord, *, at: datetime) -> None: ...
-    def delivery_states(self, deliveries: Any) -> dict[int, str]:
-        return {}
-
-    states = delivery_states
-
-    def take_over(self, alive: Any) -> int:
-        return 0
-
-
-class Site:
-    """A gateway's parts with its pages, a browser of each role, and no worker."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings, self.parts = settings, compose(settings)
-        self.parts.archive.prepare()
-        self.woken = threading.Event()
-        receiver = StoreReceiver(self.parts.store, self.parts.archive)
-        self.office: Office = office_of(self.parts, receiver, wake=self.woken.set)
-        store = self.parts.store
-        self.premises = Premises(
-            store=store,
-            source=StoreSource(store),
-            engines=tuple(engine_ref(one) for one in self.parts.bundles),
-            bundles=self.parts.bundles,
-            office=self.office,
-        )
-        self.app = create_app(self.premises)
-        with store.begin() as work:
-            for role in ("admin", "lead", "radiologist"):
-                if People(work).get(role) is None:
-                    People(work).add(role, role=role, password="", now=datetime.now(UTC))
-
-    @property
-    def coordinator(self) -> Coordinator:
-        return self.parts.coordinator(NoQueue())  # type: ignore[arg-type]
-
-    def browser(self, role: str = "admin") -> tuple[TestClient, str]:
-        with self.parts.store.begin() as work:
-            secret = People(work).open_session(role, now=datetime.now(UTC))
-            session = People(work).session(secret, now=datetime.now(UTC))
-        assert session is not None
-        client = TestClient(self.app, follow_redirects=False)
-        client.cookies.set(COOKIE, secret)
-        return client, session.csrf
-
-    def post(self, address: str, role: str = "admin", **data: Any) -> Any:
-        client, csrf = self.browser(role)
-        return client.post(address, data={"csrf": csrf} | data)
-
-    def get(self, address: str, role: str = "admin") -> str:
-        return str(self.browser(role)[0].get(address).text)
-
-    def events(self, kind: str) -> list[Event]:
-        with self.parts.store.read() as work:
-            return [one.event for one in AuditTrail(work).find(Filter(kind=kind))]
+from tests.integration.sites import ENGINE, Site, a_site, phantom
 
 
 @pytest.fixture
-def pacs(tmp_path: Path) -> Iterator[int]:
-    """A real listener that is called PACS and knows RADIOLUCENT alone."""
-
-    class Nobody:
-        def receive(self, instance: Any) -> Any: ...
-        def association_ended(self, association_id: str, *, aborted: bool) -> None: ...
-
-    terms = Terms(ae_title="PACS", calling_ae_titles=frozenset(["RADIOLUCENT"]))
-    with Listener(Nobody(), Spool(tmp_path / "spool"), terms=terms, host="127.0.0.1", port=0) as listener:
-        yield listener.address[1]
-
-
-@pytest.fixture
-def site(tmp_path: Path, pacs: int) -> Iterator[Site]:
-    (tmp_path / "out").mkdir()
-    gone, dimse = _free_port(), {"kind": "cstore", "host": "127.0.0.1", "called_ae": "PACS", "timeout_s": 5}
-    destinations = [
-        {"name": "drawer", "kind": "folder", "folder": tmp_path / "out"},
-        {"name": "lost-drawer", "kind": "folder", "folder": tmp_path / "nowhere"},
-        {"name": "pacs", "port": pacs, **dimse},
-        {"name": "other-title", "port": pacs, **dimse, "called_ae": "OTHER"},
-        {"name": "stranger", "port": pacs, **dimse, "calling_ae": "STRANGER"},
-        {"name": "away", "port": gone, **dimse},
-        {"name": "ris", "kind": "mllp", "host": "127.0.0.1", "port": pacs, "timeout_s": 5},
-        {"name": "web", "kind": "stow", "url": f"http://127.0.0.1:{gone}/dicom-web", "timeout_s": 5},
-    ]
-    made = Site(
-        load_settings(
-            data_folder=tmp_path / "data",
-            work={"engines": [ENGINE], "workers": 0},
-            archive={"maximum_days": 30, "watermark_mib": 1},
-            destinations=destinations,
-        )
-    )
-    yield made
-    made.parts.store.close()
-
-
-def _zip(folder: Path) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted(folder.rglob("*.dcm")):
-            archive.writestr(path.name, path.read_bytes())
-    return buffer.getvalue()
-
-
-_slices = cache(lambda: tuple(make_study("brain-mr", ("glioma",), seed=11).datasets))
-
-
-def _phantom(folder: Path, *, slices: int | None = 2, **header: str) -> tuple[str, bytes]:
-    """Slices of a study as a zip."""
-    datasets = deepcopy(_slices()[:slices])
-    folder.mkdir()
-    for number, dataset in enumerate(datasets):
-        for name, value in header.items():
-            setattr(dataset, name, value)
-        dataset.save_as(folder / f"{number}.dcm", enforce_file_format=True)
-    return str(datasets[0].StudyInstanceUID), _zip(folder)
+def site(tmp_path: Path) -> Iterator[Site]:
+    with a_site(tmp_path) as made:
+        yield made
 
 
 def _upload(site: Site, data: bytes) -> Any:
@@ -219,7 +77,7 @@ def test_no_one_else_asks_and_there_is_no_other_node(site: Site) -> None:
 
 
 def test_an_upload_goes_the_way_of_what_scanners_send_and_is_read_at_once(site: Site, tmp_path: Path) -> None:
-    uid, data = _phantom(tmp_path / "study", PatientID="<script>alert(1)</script>")
+    uid, data = phantom(tmp_path / "study", PatientID="<script>alert(1)</script>")
     _upload(site, data)
     with site.parts.store.read() as work:
         objects = Instances(work).of_study(uid)
@@ -237,7 +95,7 @@ def test_an_upload_goes_the_way_of_what_scanners_send_and_is_read_at_once(site: 
 
 
 def test_an_uploaded_study_is_read_by_a_worker_and_opens_with_its_heatmap(site: Site, tmp_path: Path) -> None:
-    uid, data = _phantom(tmp_path / "study", slices=None)
+    uid, data = phantom(tmp_path / "study", slices=None)
     page = _upload(site, data)
     assert page.status_code == 200  # taken, and waiting to be read
     site.coordinator.turn()
@@ -266,7 +124,7 @@ def test_what_is_no_study_is_refused_and_leaves_nothing(site: Site, data: bytes)
 
 
 def test_dead_letters_are_sent_again_by_destination(site: Site, tmp_path: Path) -> None:
-    uid, data = _phantom(tmp_path / "study")
+    uid, data = phantom(tmp_path / "study")
     _upload(site, data)
     now = datetime.now(UTC)
     with site.parts.store.begin() as work:
@@ -284,7 +142,7 @@ def test_dead_letters_are_sent_again_by_destination(site: Site, tmp_path: Path) 
 
 
 def test_a_failed_study_is_read_again(site: Site, tmp_path: Path) -> None:
-    uid, data = _phantom(tmp_path / "study")
+    uid, data = phantom(tmp_path / "study")
     _upload(site, data)
     site.coordinator.turn()
     now = datetime.now(UTC)
@@ -299,7 +157,7 @@ def test_a_failed_study_is_read_again(site: Site, tmp_path: Path) -> None:
 
 
 def test_the_archive_tells_what_its_limits_would_remove_and_removes_nothing(site: Site, tmp_path: Path) -> None:
-    uid, data = _phantom(tmp_path / "study")
+    uid, data = phantom(tmp_path / "study")
     _upload(site, data)
     assert "0 studies" in site.get("/admin/archive")
     with site.parts.store.begin() as work:

@@ -26,6 +26,7 @@ from radiolucent.audit.site_events import (
     QueuedAgain,
     SettingChanged,
     ThresholdChanged,
+    TrainingActive,
     TrainingGranted,
     TrainingProgressed,
 )
@@ -66,6 +67,7 @@ __all__ = [
     "StudyUploaded",
     "StudyViewed",
     "ThresholdChanged",
+    "TrainingActive",
     "TrainingGranted",
     "TrainingProgressed",
     "UrgencyChanged",

@@ -62,6 +62,16 @@ class TrainingProgressed(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class TrainingActive(Event):
+    """The training page told that its reader is active, or that it was left; `seconds` are counted so far, in all."""
+
+    kind: ClassVar[str] = "training.active"
+    action: ClassVar[Action] = "U"
+    active: bool
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainingGranted(Event):
     """An administrator let someone through the gate, with a reason."""
 

@@ -161,10 +161,13 @@ class People:
         row.failures, row.locked_until = 0, None
         self._session.execute(delete(SessionRow).where(SessionRow.account == name))
 
-    def set_one_time_codes(self, name: str, secret: str) -> None:
-        """Ask for a code at login from now on (secret in base 32), or no longer (empty)."""
+    def set_one_time_codes(self, name: str, secret: str, *, used: int = 0) -> None:
+        """Ask for a code at login from now on (secret in base 32), or no longer (empty).
+
+        Codes of the step `used` and of those before it open nothing any more.
+        """
         row = self._row(name)
-        row.totp_secret, row.totp_counter = secret, 0
+        row.totp_secret, row.totp_counter = secret, used
 
     def log_in(self, name: str, password: str, *, now: datetime, code: str = "") -> Login:
         """Check a password, and the code where the account has one; too many failures lock it for a while."""

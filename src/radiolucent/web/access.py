@@ -186,6 +186,9 @@ def address_of(request: Request) -> str:
 
 def visitor(request: Request, here: Here, authorization: Annotated[str, Header()] = "") -> Visitor:
     """Who is logged in, by cookie or by bearer token. Raises `LogInFirst` or `Refused`."""
+    known = getattr(request.state, "visitor", None)
+    if isinstance(known, Visitor):  # the door has asked already
+        return known
     now = here.clock()
     cookie = request.cookies.get(COOKIE, "")
     with here.store.read() as work:
@@ -264,6 +267,16 @@ def told(
 
 Checked = Annotated[Visitor, Depends(checked)]
 Told = Annotated[Visitor, Depends(told)]
+
+
+def owner(who: Checked) -> Visitor:
+    """A visitor with a session: a token reads and sends, but changes nothing of the account that it was made for."""
+    if not who.csrf:
+        raise Refused(403, "token", "An account is changed by its owner who is logged in, not by a token.")
+    return who
+
+
+Owner = Annotated[Visitor, Depends(owner)]
 
 
 def require(here: Premises, who: Visitor, route: Route, *, study: str = "") -> None:

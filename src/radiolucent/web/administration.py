@@ -144,8 +144,12 @@ def change_account(
     role: Annotated[str, Form(max_length=32)],
     active: Annotated[bool, Form()] = False,
     password: Annotated[str, Form(max_length=256)] = "",
+    codes_off: Annotated[bool, Form()] = False,
 ) -> Response:
-    """Change role, password, or whether it may log in; its sessions end and its tokens with the right to log in."""
+    """Change role, password, or whether it may log in; its sessions end and its tokens with the right to log in.
+
+    `codes_off` is for a lost phone: no code is asked for until its owner sets a new one up.
+    """
     require(here, who, "admin")
     _role(role)
     if name == who.name and (role != "admin" or not active):
@@ -155,7 +159,10 @@ def change_account(
         people.change(name, role=role, active=active, password=password)
         if not active:
             people.revoke_tokens(name, now=here.clock())
-        change = f"role {role}, {'on' if active else 'off'}{', new password' if password else ''}"
+        if codes_off:
+            people.set_one_time_codes(name, "")
+        more = (", new password" if password else "") + (", codes off" if codes_off else "")
+        change = f"role {role}, {'on' if active else 'off'}{more}"
         AuditTrail(work).append(who.signs(AccountChanged, at=here.clock(), account=name, change=change))
     return RedirectResponse("/admin", 303)
 

@@ -79,7 +79,11 @@ def ask(rid: str, asked: Asked, here: Here, who: Told) -> Response:
         job = desk.ask(wish, stack)
     except Busy as error:
         raise Refused(409, "busy", str(error)) from error
-    _note(here, who, job, "asked")
+    try:
+        _note(here, who, job, "asked")
+    except BaseException:
+        job.cancelled.set()  # what isn't in the trail isn't made
+        raise
     return JSONResponse(_told(job, found), 202)
 
 

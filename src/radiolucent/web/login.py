@@ -18,6 +18,7 @@ from radiolucent.web.access import (
     LADDER,
     Checked,
     Here,
+    Owner,
     Premises,
     Refused,
     Someone,
@@ -29,6 +30,8 @@ from radiolucent.web.pages import page
 from radiolucent.web.sessions import give_session, own_path
 
 router = APIRouter()
+Secret = Annotated[str, Form(max_length=256)]
+Code = Annotated[str, Form(max_length=16)]
 
 
 @router.get("/")
@@ -63,8 +66,8 @@ def log_in(
     request: Request,
     here: Here,
     name: Annotated[str, Form(max_length=128)],
-    password: Annotated[str, Form(max_length=256)],
-    code: Annotated[str, Form(max_length=16)] = "",
+    password: Secret,
+    code: Code = "",
     target: Annotated[str, Form(max_length=512)] = "/worklist",
     sec_fetch_site: Annotated[str, Header()] = "",
 ) -> Response:
@@ -125,49 +128,55 @@ def account(here: Here, who: Someone) -> Response:
 
 
 @router.post("/account/password")
-def change_password(
-    here: Here, who: Checked, old: Annotated[str, Form()], new: Annotated[str, Form(max_length=256)]
-) -> Response:
+def change_password(here: Here, who: Owner, old: Secret, new: Secret) -> Response:
     """Change one's own password; all sessions end, this one too."""
-    require(here, who, "account")
+    _prove(here, who, old)
     with here.store.begin() as work:
-        if not People(work).knows(who.name, old):
-            raise Refused(403, "credentials", "The present password is not right.")
         People(work).change(who.name, password=new)
         AuditTrail(work).append(who.signs(AccountChanged, at=here.clock(), account=who.name, change="password"))
     return RedirectResponse("/login", 303)
 
 
 @router.post("/account/codes")
-def start_codes(here: Here, who: Checked) -> Response:
+def start_codes(here: Here, who: Owner) -> Response:
     """Offer a new secret; it counts once a code of it came back."""
-    require(here, who, "account")
     secret = new_secret()
-    with here.store.read() as work:
+    with here.store.begin() as work:
+        AuditTrail(work).append(who.signs(AccountChanged, at=here.clock(), account=who.name, change="codes offered"))
         link = address(secret, account=who.name, site=Site(work).setting("site_name"))
         return _account_page(here, who, work, secret=secret, address=link)
 
 
 @router.post("/account/codes/confirm")
 def confirm_codes(
-    here: Here, who: Checked, secret: Annotated[str, Form(max_length=64)], code: Annotated[str, Form(max_length=16)]
+    here: Here, who: Owner, secret: Annotated[str, Form(max_length=64)], code: Code, password: Secret
 ) -> Response:
-    """Ask for codes at login from now on."""
-    require(here, who, "account")
-    if matching_step(secret, code, here.clock()) is None:
+    """Ask for codes at login from now on; this one is used up."""
+    _prove(here, who, password)
+    step = matching_step(secret, code, here.clock())
+    if step is None:
         raise Refused(422, "code", "This code doesn't belong to the new secret: check the clock of the phone.")
     with here.store.begin() as work:
-        People(work).set_one_time_codes(who.name, secret)
+        People(work).set_one_time_codes(who.name, secret, used=step)
         AuditTrail(work).append(who.signs(AccountChanged, at=here.clock(), account=who.name, change="codes on"))
+    return RedirectResponse("/account", 303)
+
+
+@router.post("/account/codes/off")
+def end_codes(here: Here, who: Owner, password: Secret) -> Response:
+    """Ask for no codes at login any more."""
+    _prove(here, who, password)
+    with here.store.begin() as work:
+        People(work).set_one_time_codes(who.name, "")
+        AuditTrail(work).append(who.signs(AccountChanged, at=here.clock(), account=who.name, change="codes off"))
     return RedirectResponse("/account", 303)
 
 
 @router.post("/account/tokens")
 def make_token(
-    here: Here, who: Checked, label: Annotated[str, Form(max_length=100)], role: Annotated[str, Form(max_length=32)]
+    here: Here, who: Owner, label: Annotated[str, Form(max_length=100)], role: Annotated[str, Form(max_length=32)]
 ) -> Response:
     """Make an API token; its secret is shown this once."""
-    require(here, who, "account")
     if role not in token_roles(who.role):
         raise Refused(422, "role", "A token can't do what its account may not.")
     with here.store.begin() as work:
@@ -179,9 +188,8 @@ def make_token(
 
 
 @router.post("/account/tokens/{number}/revoke")
-def revoke_token(number: str, here: Here, who: Checked) -> Response:
+def revoke_token(number: str, here: Here, who: Owner) -> Response:
     """Revoke one of one's own tokens, at once."""
-    require(here, who, "account")
     with here.store.begin() as work:
         if not People(work).revoke_token(who.name, number, now=here.clock()):
             raise Refused(404, "not_found", "You have no such token.")
@@ -198,6 +206,23 @@ def token_roles(role: str) -> tuple[str, ...]:
     (('viewer', 'resident', 'radiologist'), ('auditor',))
     """
     return LADDER[: LADDER.index(role) + 1] if role in LADDER else (role,)
+
+
+def _prove(here: Premises, who: Visitor, password: str) -> None:
+    """Who changes how one comes in says the password once more: a session may be somebody else's by now. Or `Refused`.
+
+    Wrong ones are counted as at the login, and written down.
+    """
+    now = here.clock()
+    reason = "" if here.logins.allows(f"{who.address} {who.name}", now=now) else "rate"
+    with here.store.begin() as work:
+        if not reason and not People(work).knows(who.name, password):
+            reason = "credentials"
+        if reason:
+            AuditTrail(work).append(who.signs(LoginFailed, at=now, reason=reason))
+    if reason:
+        words = "" if reason == "rate" else "The present password is not right."
+        raise Refused(429 if reason == "rate" else 403, reason, words)
 
 
 def _account_page(

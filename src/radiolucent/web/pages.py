@@ -27,7 +27,6 @@ NAVIGATION: Final = (
     ("rollout", "/rollout", "Roll-out"),
     ("audit", "/audit", "Audit"),
     ("admin", "/admin", "Administration"),
-    ("account", "/account", "Account"),
 )
 """Route of the table, address, words: a link is there where the role may use the route."""
 

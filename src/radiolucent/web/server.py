@@ -45,6 +45,7 @@ from radiolucent.web import (
     worklist,
 )
 from radiolucent.web.access import LogInFirst, Premises, Refused, visitor
+from radiolucent.web.doors import AT_THE_DOOR
 from radiolucent.web.pages import page
 
 STATIC: Final = Path(__file__).parent / "static"
@@ -70,6 +71,7 @@ _WORDS: Final = {
     "login_required": "Log in first.",
     "rate": "Too many attempts. Wait a minute.",
     "too_large": "This is larger than what is taken here.",
+    "fault": "Something is wrong on this server. Try again; if it stays, tell who runs it, with the time.",
 }
 _STATUS: Final[tuple[tuple[type[RadiolucentError], int], ...]] = (
     (SenderError, 422),
@@ -85,7 +87,14 @@ def create_app(premises: Premises) -> FastAPI:
     ----------
     premises : store, source of studies, engines, and what the site allows.
     """
-    app = FastAPI(title="radiolucent", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(
+        title="radiolucent",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        dependencies=[AT_THE_DOOR],
+    )
     app.state.premises = premises
     with premises.store.begin() as work:
         for engine in premises.engines:
@@ -140,11 +149,23 @@ class _Edge:
         most = upload.MOST_BYTES if scope["path"] == "/upload" else MOST_BYTES
         most = self._stow_bytes if scope["path"].startswith(stow.ROOT) else most
         sent = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
-        answer = self._answering(scope["path"], send)
+        begun = False
+
+        async def following(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        answer = self._answering(scope["path"], following)
         if not sent.isdigit() or int(sent) > most:
             await JSONResponse({"code": "too_large", "reason": _WORDS["too_large"]}, 413)(scope, receive, answer)
             return
-        await self._app(scope, _counting(receive, most), answer)
+        try:
+            await self._app(scope, _counting(receive, most), answer)
+        except Exception:
+            if not begun:  # what would come from outside of here has no headers
+                await JSONResponse({"code": "fault", "reason": _WORDS["fault"]}, 500)(scope, receive, answer)
+            raise
 
     def _answering(self, path: str, send: Send) -> Send:
         async def answer(message: Message) -> None:

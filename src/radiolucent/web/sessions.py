@@ -25,7 +25,12 @@ def give_session(answer: Response, here: Premises, secret: str) -> Response:
 def own_path(target: str) -> str:
     r"""Only a path of this server: an address elsewhere would make the login a trap.
 
+    Browsers read a backslash as a slash, and leave out tabs and line breaks: none of them may be in it.
+
     >>> own_path("/studies/1.2"), own_path("//elsewhere.example"), own_path("/\\elsewhere.example")
     ('/studies/1.2', '/worklist', '/worklist')
+    >>> own_path("/\t/elsewhere.example")
+    '/worklist'
     """
-    return target if target.startswith("/") and not target.startswith(("//", "/\\")) else "/worklist"
+    plain = target.isascii() and target.isprintable() and "\\" not in target
+    return target if plain and target.startswith("/") and not target.startswith("//") else "/worklist"

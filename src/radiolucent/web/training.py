@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
-from radiolucent.audit.events import TrainingGranted, TrainingProgressed
+from radiolucent.audit.events import TrainingActive, TrainingGranted, TrainingProgressed
 from radiolucent.findings.reading import EngineRef
 from radiolucent.pipeline.practice import CASES, GALLERY, finished
 from radiolucent.store.audit import AuditTrail
@@ -86,13 +86,15 @@ def heartbeat(here: Here, who: Checked, active: Annotated[bool, Form()] = True) 
     """The page says that its reader is active, or that it was left; the server counts the time between."""
     require(here, who, "training")
     with here.store.begin() as work:
-        site = Site(work)
-        if not active:
+        site, now = Site(work), here.clock()
+        if active:
+            site.beat(who.name, BASE, now=now)
+        else:
             site.pause(who.name, BASE)
-            return JSONResponse({"active_s": site.progress(who.name, BASE).active_s})
-        seconds = site.beat(who.name, BASE, now=here.clock())
+        seconds = round(site.progress(who.name, BASE).active_s, 1)
+        AuditTrail(work).append(who.signs(TrainingActive, at=now, active=active, seconds=seconds))
         pass_if_done(here, who, work)
-    return JSONResponse({"active_s": round(seconds, 1)})
+    return JSONResponse({"active_s": seconds})
 
 
 @router.post("/training/modules/{name}")

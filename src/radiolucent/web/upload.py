@@ -103,7 +103,11 @@ async def upload(
         number = secrets.token_hex(8)
         folder = home / f".{number}"
         size = await run_in_threadpool(_keep, sent, folder / "study")
-    await run_in_threadpool(_tell, here, who, size, "received")
+    try:
+        await run_in_threadpool(_tell, here, who, size, "received")
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)  # what isn't in the trail isn't kept
+        raise
     job = _JOBS.add(number, Job(owner=who.name))
     work_off = _read if here.office is None else _take
     threading.Thread(target=_work_off, args=(work_off, here, who, folder, job, size), daemon=True).start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -89,8 +90,8 @@ class Browser:
 
 
 @pytest.fixture(scope="session")
-def furnished(tmp_path_factory: pytest.TempPathFactory, bright_spots: Callable[..., Any]) -> Path:
-    """The demo's folder: read once, and copied for each test."""
+def furniture(tmp_path_factory: pytest.TempPathFactory, bright_spots: Callable[..., Any]) -> Path:
+    """The demo's folder: read once, and nobody's to change."""
     folder = tmp_path_factory.mktemp("room") / "demo"
     engine: Any = bright_spots()
     cases = [replace(case, name=case.name) for case in CASES if case.name in ("glioma", "clean")]
@@ -101,8 +102,16 @@ def furnished(tmp_path_factory: pytest.TempPathFactory, bright_spots: Callable[.
 
 
 @pytest.fixture
-def room(furnished: Path, tmp_path: Path, bright_spots: Callable[..., Any]) -> Iterator[Room]:
-    shutil.copytree(furnished / ".room", tmp_path / "room")
+def furnished(furniture: Path, tmp_path: Path) -> Path:
+    """The demo's folder for one test: what it uploads is its own, the files themselves are shared."""
+    folder = tmp_path / "demo"
+    shutil.copytree(furniture, folder, copy_function=os.link, ignore=shutil.ignore_patterns(".room"))
+    return folder
+
+
+@pytest.fixture
+def room(furniture: Path, furnished: Path, tmp_path: Path, bright_spots: Callable[..., Any]) -> Iterator[Room]:
+    shutil.copytree(furniture / ".room", tmp_path / "room")
     store, clock = open_store("", tmp_path / "room"), Clock()
     with store.begin() as work:
         People(work).add("sender", role="sender", password="", now=NOW)
@@ -129,6 +138,6 @@ def demo_premises(store: Store, folder: Path, engine: Any, clock: Clock) -> Prem
 
 
 @pytest.fixture(scope="session")
-def study(furnished: Path) -> str:
+def study(furniture: Path) -> str:
     """Study Instance UID of the one with a finding."""
     return str(make_study("brain-mr", ("glioma",), seed=11).datasets[0].StudyInstanceUID)

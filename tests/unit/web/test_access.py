@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from radiolucent.audit.events import AccessDenied, LoggedIn, LoginFailed
-from radiolucent.rollout.policy import ROLES, ROUTES, decide
+from radiolucent.rollout.policy import ROLES, decide
 from radiolucent.web.access import ATTEMPTS_PER_MINUTE, Limiter
 from radiolucent.web.demo import PASSWORD
 from radiolucent.web.server import HEADERS
@@ -96,15 +96,9 @@ def test_each_role_may_change_what_the_table_lets_it(room: Any, study: str, role
         status = room.browser(role).post(address.format(study=study), data).status_code
         if (status < 400) != _allowed(role, route) or (status >= 400 and status != 403):
             wrong[address] = status
-        if address != "/training/heartbeat" and len(room.events()) == before:
+        if len(room.events()) == before:
             wrong[f"{address} left no trace"] = status
     assert wrong == {}
-
-
-def test_the_routes_of_the_table_that_have_pages_are_all_tried() -> None:
-    tried = set(GETS.values()) | {route for route, _ in POSTS.values()}
-    # tried beside their phases, by token in test_stow, and with an alert in test_alerts
-    assert set(ROUTES) - tried == {"urgency", "heat", "decide", "modify", "send", "acknowledge"}
 
 
 def test_a_refusal_is_written_down(room: Any) -> None:
@@ -112,25 +106,6 @@ def test_a_refusal_is_written_down(room: Any) -> None:
     [event] = room.events("access.denied")
     assert isinstance(event, AccessDenied)
     assert (event.actor, event.route, event.code) == ("viewer", "audit", "role")
-
-
-@pytest.mark.parametrize("address", sorted(GETS))
-def test_strangers_are_sent_to_the_login(room: Any, study: str, address: str) -> None:
-    answer = room.browser().get(address.format(study=study))
-    if address.startswith("/api/"):
-        assert (answer.status_code, answer.json()["code"]) == (401, "login_required")
-    else:
-        assert answer.status_code == 303
-        assert answer.headers["location"].startswith("/login?next=/")
-
-
-@pytest.mark.parametrize("address", sorted(POSTS))
-def test_a_form_without_its_token_is_refused_and_changes_nothing(room: Any, study: str, address: str) -> None:
-    browser = room.browser("admin")
-    before = len(room.events())
-    data = POSTS[address][1] | {"csrf": "x"}
-    assert browser.client.post(address.format(study=study), data=data).status_code == 403
-    assert len(room.events()) == before
 
 
 def test_a_form_from_another_site_is_refused_even_with_its_token(room: Any, study: str) -> None:

@@ -1,194 +1,130 @@
-"""Every route is asked of the table of access, and what changes something is written down with it or not done."""
+"""Role × route × phase × training × profile over HTTP, for every address that tells of one result of the AI."""
 
 from __future__ import annotations
 
 import itertools
-import re
-import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from radiolucent.findings.profile import Profile
-from radiolucent.rollout.policy import ROLES, STATES, USES, decide
+from radiolucent.rollout.policy import ROLES, STATES, USES, Route, decide
+from radiolucent.store.alerts import Alerts
 from radiolucent.store.site import Site
 from radiolucent.web.access import BASE
+from radiolucent.web.explanation_desk import Desk, running
 
-OPEN = {
-    "/": "leads to the worklist",
-    "/healthz": "says that the process lives",
-    "/readyz": "says that the database answers",
-    "/login": "is where one comes in",
-    "/login/provider": "is where one comes in",
-    "/login/provider/back": "is where one comes in",
-    "/logout": "ends one's own session",
-    "/me": "says who one is",
-    "/api/v1/openapi.json": "describes the interface",
-    "/api/v1/explanations/methods": "names the methods there are",
-}
-"""Routes that ask the table for nothing, and why."""
-STRANGERS = ("/", "/healthz", "/readyz", "/login", "/login/provider", "/login/provider/back")
+ENGINE = "bright-spots"
 
 
-def _methods(room: Any) -> list[tuple[str, str]]:
-    """Path and method of every route, as the app itself describes them."""
-    paths: dict[str, dict[str, Any]] = room.app.openapi()["paths"]
-    found = [(path, method.upper()) for path, methods in paths.items() for method in methods]
-    assert len(found) > 80  # a walk that finds nothing would find no fault
-    return found
+@dataclass(frozen=True, kw_only=True)
+class Combination:
+    """One cell of the matrix."""
+
+    role: str
+    state: str
+    trained: bool
+    use: str
+
+    def code(self, *routes: Route) -> str:
+        """The first thing that stands in the way of these routes, in this order; empty where nothing does."""
+        for route in routes:
+            verdict = decide(route=route, role=self.role, state=self.state, trained=self.trained, use=self.use)
+            if not verdict.allowed:
+                return verdict.code
+        return ""
 
 
-def _filled(path: str, study: str) -> str:
-    """An address of this route: the study of the room where one is wanted, else something that isn't there."""
-    for name in ("uid", "study", "study_instance_uid"):
-        path = path.replace(f"{{{name}}}", study)
-    return re.sub(r"\{[^}]*\}", "1", path)
+@pytest.fixture
+def house(room: Any, tmp_path: Path, bright_spots: Callable[..., Any]) -> Any:
+    """The room with a desk, whose profile a test can exchange."""
+    engine: Any = bright_spots()
+    desk = Desk(running([engine]), tmp_path / "maps")
+    object.__setattr__(room.premises, "desk", desk)
+    yield room
+    desk.close()
 
 
-def test_a_stranger_gets_nothing_but_the_ways_in(room: Any, study: str) -> None:
-    browser = room.browser()
-    let_in = set()
-    for path, method in _methods(room):
-        answer = browser.client.request(method, _filled(path, study))
-        to_login = answer.status_code == 303 and answer.headers["location"].startswith("/login")
-        switched_off = path.startswith("/dicom-web") and answer.status_code == 404
-        if not to_login and not switched_off and answer.status_code not in (401, 403):
-            let_in.add(path)
-    assert let_in <= set(STRANGERS)
+def _set(room: Any, one: Combination) -> None:
+    with room.store.begin() as work:
+        site = Site(work)
+        site.step(one.role, BASE, "majors", {ENGINE: "1" if one.trained else "0"})
+        site.passed(one.role, BASE, now=room.clock())
+    profile = Profile(site="t", version="1", default=one.use, findings={})  # type: ignore[arg-type]
+    object.__setattr__(room.premises, "profile", profile)
 
 
-ADDRESSES = {
-    "sender": ("/account", "/dicom-web"),
-    "auditor": ("/account", "/audit", "/monitoring", "/rollout"),
-}
-"""Where the addresses begin that these two may use: they may so little that whatever else opens stands out."""
+def _answer(answer: Any) -> tuple[int, str]:
+    return answer.status_code, "" if answer.status_code < 400 else answer.json()["code"]
 
 
-@pytest.mark.parametrize("role", sorted(ADDRESSES))
-def test_who_may_little_is_refused_wherever_else_they_knock(room: Any, study: str, role: str) -> None:
-    browser = room.browser(role)
-    opened = set()
-    for path, method in _methods(room):
-        data = {"csrf": browser.csrf} if method == "POST" else None
-        status = browser.client.request(method, _filled(path, study), data=data).status_code
-        if status < 400 and path not in OPEN and not path.startswith(ADDRESSES[role]):
-            opened.add(path)
-        if path == "/logout":
-            browser = room.browser(role)
-    assert opened == set()
+def _refusal(code: str) -> tuple[int, str]:
+    """By phase is like not being there; all else is forbidden, and says why."""
+    return (404, "not_found") if code == "phase" else (403, code)
+
+
+def _wrong(room: Any, study: str, one: Combination, facts: dict[str, Any]) -> dict[str, Any]:
+    """What of this cell isn't as the table says: what was asked → what came."""
+    browser = room.browser(one.role)
+    json = {"Accept": "application/json", "X-CSRF-Token": browser.csrf}
+    found: dict[str, tuple[Any, Any]] = {}  # asked → (what came, what had to come)
+    result = f"/api/v1/results/{study}:1"
+    heat = one.code("image", "heat")
+
+    def refused(name: str, code: str, method: str, path: str, **sent: Any) -> None:
+        if code:
+            answer = browser.client.request(method, path, headers=json, **sent)
+            found[name] = (_answer(answer), _refusal(code))
+
+    answer = browser.get(f"{result}/heat/glioma")
+    found["heat"] = (_answer(answer), _refusal(heat) if heat else (200, ""))
+    answer = browser.get(result)
+    text = one.code("image", "text")
+    found["result"] = (_answer(answer), _refusal(text) if text else (200, ""))
+    if not text:
+        [told] = [f for f in answer.json()["series"][0]["findings"] if f["name"] == "glioma"]
+        found["heat in result"] = (told["heat"], heat or "located")
+        found["places in result"] = ("regions" in told, not heat)
+    series, change = {"series": facts["series"]}, {"series": facts["series"], "finding": "glioma"}
+    refused("picture", heat, "GET", f"/studies/{study}/picture.png", params=change | {"frame": facts["frame"]})
+    refused("change", heat, "GET", f"{result}/change/glioma", params=series)
+    asked = change | {"method": "rise", "frame": facts["frame"]}
+    refused("explanation", heat, "POST", f"{result}/explanations", json=asked)
+    refused("insight", one.code("image", "text", "heat"), "GET", f"/studies/{study}/insight")
+    for outcome, route in (("accept", "decide"), ("modify", "modify")):
+        code = one.code(route)  # type: ignore[arg-type]
+        data = change | {"outcome": outcome, "note": "words", "csrf": browser.csrf}
+        refused(outcome, code, "POST", f"/studies/{study}/decisions", data=data)
+    code = one.code("acknowledge")
+    refused("acknowledge", code, "POST", f"/alerts/{facts['alert']}/acknowledge", data={"csrf": browser.csrf})
+    listed = not one.code("text", "urgency")
+    if not one.code("worklist"):
+        rows = browser.get("/api/v1/worklist").json()["studies"]
+        [row] = [row for row in rows if row["study_instance_uid"] == study]
+        found["worklist"] = (row["leading_finding"], "glioma" if listed else None)
+        alerts = browser.get("/api/v1/alerts").json()["alerts"]
+        found["alerts"] = (facts["alert"] in {alert["key"] for alert in alerts}, listed)
+        found["bell"] = ("<b>" in browser.get("/alerts/bell").text, listed)
+    return {name: pair for name, pair in found.items() if pair[0] != pair[1]}
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_the_matrix_holds_for_a_heatmap_over_http(room: Any, study: str, state: str) -> None:
-    """Role × phase × training × profile, for the one route that depends on all of them."""
-    wrong = []
-    room.set("ai_stopped", "a test" if state == "stopped" else "")
-    room.phase("routine" if state == "stopped" else state)
+def test_every_cell_of_the_matrix_holds_over_http(house: Any, study: str, state: str) -> None:
+    [read] = house.premises.source.summary(study).reading.series
+    peak = next(one for one in read.findings if one.name == "glioma").localisation.peak_frame
+    with house.store.read() as work:
+        [alert] = [one.key for one in Alerts(work).list()]
+    facts = {"series": read.key, "frame": peak, "alert": alert}
+    house.set("ai_stopped", "a test" if state == "stopped" else "")
+    house.phase("routine" if state == "stopped" else state)
+    wrong = {}
     for role, trained, use in itertools.product(ROLES, (True, False), USES):
-        with room.store.begin() as work:
-            site = Site(work)
-            majors = {"bright-spots": "1" if trained else "0"}
-            site.step(role, BASE, "majors", majors)
-            site.passed(role, BASE, now=room.clock())
-        object.__setattr__(room.premises, "profile", Profile(site="t", version="1", default=use, findings={}))
-        answer = room.browser(role).get(f"/api/v1/results/{study}:1/heat/glioma")
-        verdict = decide(route="heat", role=role, state=state, trained=trained, use=use)
-        image = decide(route="image", role=role, state=state, trained=trained, use=use)
-        code = image.code or verdict.code
-        expected = (200, "") if not code else (404, "not_found") if code == "phase" else (403, code)
-        found = (answer.status_code, "" if answer.status_code == 200 else answer.json()["code"])
-        if found != expected:
-            wrong.append((role, trained, use, found, expected))
-    assert wrong == []
-
-
-def _everything(path: Path) -> dict[str, list[tuple[Any, ...]]]:
-    """All rows but those of sessions, which note when they were last used."""
-    connection = sqlite3.connect(path)
-    names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-    rows = {
-        name: connection.execute(f'SELECT * FROM "{name}"').fetchall()
-        for name in names
-        if name not in ("sessions", "sqlite_sequence")
-    }
-    connection.close()
-    return rows
-
-
-CHANGES: dict[str, tuple[str, dict[str, Any]]] = {
-    "/studies/{study}/claim": ("lead", {}),
-    "/studies/{study}/finish": ("lead", {}),
-    "/studies/{study}/urgency": ("lead", {"level": 1, "reason": "seen"}),
-    "/studies/{study}/looked": ("lead", {}),
-    "/studies/{study}/comments": ("lead", {"text": "words"}),
-    "/training/heartbeat": ("resident", {}),
-    "/training/modules/failures": ("resident", {}),
-    "/training/grants": ("admin", {"account": "resident", "reason": "by a test"}),
-    "/rollout/stop": ("lead", {"reason": "by a test"}),
-    "/rollout/back": ("lead", {"engine": "bright-spots", "reason": "by a test"}),
-    "/admin/settings": ("admin", {"name": "site_name", "value": "here"}),
-    "/admin/profile": ("admin", {"finding": "glioma", "use": "notify"}),
-    "/admin/users": ("admin", {"name": "new", "role": "viewer", "password": "long enough to be"}),
-    "/admin/users/viewer": ("admin", {"role": "resident", "active": "true"}),
-    "/account/password": ("viewer", {"old": "phantom studies", "new": "another long one"}),
-    "/account/tokens": ("viewer", {"label": "ris", "role": "viewer"}),
-    "/login": ("", {"name": "viewer", "password": "phantom studies"}),
-    "/logout": ("viewer", {}),
-}
-UNWRITTEN = ("/training/heartbeat",)
-"""Signs of activity every 30 s: what they add up to is written down when a step is done."""
-
-
-@pytest.mark.parametrize("address", sorted(CHANGES))
-def test_where_the_event_cannot_be_written_nothing_is_changed(
-    room: Any, study: str, tmp_path: Path, address: str
-) -> None:
-    """A trail that takes nothing more: each form then fails as a whole."""
-    role, data = CHANGES[address]
-    database = tmp_path / "room" / "radiolucent.sqlite"
-    browser = room.browser(role)
-    connection = sqlite3.connect(database)
-    connection.execute("CREATE TRIGGER full BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'full'); END")
-    connection.commit()
-    connection.close()
-    before = _everything(database)
-    browser.client._transport.raise_server_exceptions = False
-    answer = browser.post(address.format(study=study), data)
-    if address in UNWRITTEN:
-        assert answer.status_code < 400
-        return
-    assert answer.status_code == 500
-    assert _everything(database) == before
-
-
-def test_every_form_is_tried_here_or_has_a_test_of_its_own(room: Any) -> None:
-    """A new form must say where it is tried: in CHANGES, or by its own tests, which are named here."""
-    own_tests = (
-        "/worklist/find",
-        "/studies/{uid}/release",
-        "/studies/{uid}/reopen",
-        "/studies/{uid}/decisions",
-        "/studies/{uid}/views",
-        "/upload",
-        "/audit/",
-        "/admin/nodes/",
-        "/admin/queues/",
-        "/admin/thresholds",
-        "/account/tokens/",
-        "/rollout/",
-        "/training/",
-        "/account/codes",
-        "/studies/{uid}/own-reading",
-        "/admin/users/{name}",
-        "/alerts",
-        "/practice",
-        "/api/",
-        "/dicom-web",
-        "/studies/{uid}/alerts",
-        "/trust",
-    )
-    tried = {address.replace("{study}", "{uid}") for address in CHANGES}
-    forms = {path for path, method in _methods(room) if method == "POST"}
-    unknown = {path for path in forms - tried if not path.startswith(own_tests)}
-    assert unknown == set()
+        one = Combination(role=role, state=state, trained=trained, use=use)
+        _set(house, one)
+        faults = _wrong(house, study, one, facts)
+        if faults:
+            wrong[one] = faults
+    assert wrong == {}
