@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ import pytest
 from radiolucent.pipeline.practice import STEP
 from radiolucent.store.site import Site
 from radiolucent.web.access import BASE
+from radiolucent.web.monitoring import TABS
+from tests.e2e.gateway_room import GatewayRoom, gateway_room
 from tests.e2e.reading_room import Desk, Server
 
 AXE = Path(__file__).parent / "node_modules/axe-core/axe.min.js"
@@ -53,15 +55,23 @@ PAGES: dict[str, tuple[str, str]] = {
     "admin": ("admin", "/admin"),
     "engines": ("admin", "/admin/engines"),
     "thresholds": ("admin", "/admin/thresholds"),
-    "nodes": ("admin", "/admin/nodes"),
-    "queues": ("admin", "/admin/queues"),
-    "archive": ("admin", "/admin/archive"),
     "trust-rules": ("lead", "/trust-rules"),
     "alerts": ("radiologist", "/alerts"),
     "account": ("viewer", "/account"),
     "refused": ("viewer", "/audit"),
 }
 """Name → whose page, and its address; every page that can be opened by its address alone."""
+OF_A_GATEWAY: dict[str, tuple[str, str]] = {
+    "nodes": ("admin", "/admin/nodes"),
+    "queues": ("admin", "/admin/queues"),
+    "archive": ("admin", "/admin/archive"),
+    "thresholds-gateway": ("admin", "/admin/thresholds"),
+    "engines-gateway": ("admin", "/admin/engines"),
+    "rollout-shadow": ("lead", "/rollout"),
+    "worklist-gateway": ("radiologist", "/worklist"),
+    **{f"monitoring-{tab}": ("lead", f"/monitoring/{tab}") for tab in TABS},
+}
+"""The same of a gateway with two months of history."""
 
 
 def address(room: Server, path: str) -> str:
@@ -80,6 +90,12 @@ def opened(desk: Callable[..., Desk], room: Server, name: str, **options: Any) -
     return me
 
 
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayRoom]:
+    with gateway_room(tmp_path_factory.mktemp("gateway")) as room:
+        yield room
+
+
 @pytest.fixture(scope="module", autouse=True)
 def half_way(room: Server) -> None:
     """Two practice cases of the resident: one where the AI is to be judged, one that is done."""
@@ -93,7 +109,21 @@ def half_way(room: Server) -> None:
 
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_fits_its_window_and_axe_finds_nothing(desk: Callable[..., Desk], room: Server, name: str) -> None:
-    me = opened(desk, room, name)
+    _fits(opened(desk, room, name), name)
+
+
+@pytest.mark.parametrize("name", OF_A_GATEWAY)
+def test_a_page_of_a_gateway_fits_its_window_and_axe_finds_nothing(
+    browser: Any, gateway: GatewayRoom, name: str
+) -> None:
+    role, path = OF_A_GATEWAY[name]
+    me = Desk(browser, gateway, role)
+    assert me.go(path) == 200
+    _fits(me, name)
+    me.close()
+
+
+def _fits(me: Desk, name: str) -> None:
     assert me.tab.locator("h1").count() == 1
     for width in WIDTHS:
         me.tab.set_viewport_size({"width": width, "height": 900})
