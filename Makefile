@@ -8,7 +8,7 @@ PINS   := pyproject.toml constraints.txt
 PYTEST ?= $(BIN)/python -m pytest
 ARGS   ?=
 
-.PHONY: help demo test check bench bench-load bench-explain bench-web axe docs format torch constraints clean
+.PHONY: help demo test check bench bench-load bench-explain bench-web screenshots axe docs format torch constraints clean
 
 help:
 	@echo "make demo    install the core and read phantom studies: writes demo/index.html"
@@ -18,6 +18,7 @@ help:
 	@echo "make bench-load  the gateway under load, beside storescp; writes docs/load.md"
 	@echo "make bench-explain  measure ways of explaining side by side; writes its section there (needs 'make torch')"
 	@echo "make bench-web  measure the reading room in a browser; writes its section there"
+	@echo "make screenshots  a picture of every page, in build/screenshots"
 	@echo "make axe     add axe-core from npm; then 'make test' looks for barriers on every page"
 	@echo "make torch   add PyTorch (training, compiling, comparisons); then 'make test' runs more"
 	@echo "make docs    rewrite the pages that are made from tables and from the program"
@@ -51,6 +52,10 @@ bench-load: $(VENV)/.test
 
 bench-web: $(VENV)/.test
 	$(BIN)/python -m bench.web --markdown docs/benchmarks.md $(ARGS)
+
+# Every page in a browser, to be looked at; the tests that make the pictures must pass.
+screenshots: $(VENV)/.test
+	RADIOLUCENT_SCREENSHOTS=build/screenshots $(PYTEST) -q tests/e2e/test_every_page.py tests/e2e/test_readers_day.py
 
 # Checks of accessibility, for the tests in a browser alone: pinned with its digest in tests/e2e/package-lock.json.
 axe:
