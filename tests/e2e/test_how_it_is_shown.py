@@ -207,3 +207,55 @@ def test_filters_are_in_the_address_and_words_that_were_searched_are_not(desk: S
     me.wait(lambda: "MR" in me.tab.url)
     assert "PHANTOM" not in me.tab.url
     assert me.tab.locator("table.worklist tbody tr").count() == 2
+
+
+def test_escape_takes_a_choice_back_and_loses_no_text(desk: Sit, room: Server) -> None:
+    me = desk("radiologist")
+    me.study(room.bleed)
+    me.looked()
+    form = me.tab.locator("form.decision").first
+    form.get_by_label("Note").fill("on the falx")
+    me.tab.locator(".viewer-pane").first.focus()
+    me.tab.keyboard.press("KeyR")
+    assert form.get_by_role("radio", name="Reject").is_checked()
+    me.tab.keyboard.press("Escape")
+    assert form.locator("input[name=outcome]:checked").count() == 0
+    assert form.get_by_label("Note").input_value() == "on the falx"
+    assert me.tab.evaluate("document.activeElement.classList.contains('viewer-pane')")
+
+
+def test_escape_leaves_a_mark_that_was_begun(desk: Sit, room: Server) -> None:
+    me = desk("radiologist")
+    me.study(room.glioma)
+    stage = me.tab.locator(".viewer-stage").first
+    me.tab.get_by_role("button", name="Length").click()
+    stage.click(position={"x": 200, "y": 250})
+    stage.hover(position={"x": 300, "y": 250})
+    me.tab.evaluate(SETTLE)
+    drawn = me.pixels()
+    assert ((drawn[..., 2] - drawn[..., 0]) > 60)[240:260].sum() > 50
+    me.tab.keyboard.press("Escape")
+    me.tab.evaluate(SETTLE)
+    left = me.pixels()
+    assert ((left[..., 2] - left[..., 0]) > 60)[240:260].sum() == 0
+    assert me.tab.get_by_role("button", name="Window", exact=True).get_attribute("aria-pressed") == "true"
+
+
+def test_a_region_whose_mark_is_cleared_is_not_sent(desk: Sit, room: Server) -> None:
+    me = desk("radiologist")
+    me.study(room.glioma)
+    me.looked()
+    me.tab.get_by_role("button", name="Redraw region").click()
+    box = me.tab.locator(".viewer-stage").first.bounding_box()
+    middle = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    me.tab.mouse.move(*middle)
+    me.tab.mouse.down()
+    for across, down in ((50, 0), (50, 50), (0, 50)):
+        me.tab.mouse.move(middle[0] + across, middle[1] + down, steps=3)
+    me.tab.mouse.up()
+    form = me.tab.locator("form.decision").first
+    me.wait(lambda: "Region redrawn" in form.inner_text())
+    assert form.locator("input[name=region]").input_value()
+    me.tab.get_by_role("button", name="Clear marks").click()
+    assert form.locator("input[name=region]").input_value() == ""
+    assert "Region redrawn" not in form.inner_text()

@@ -182,6 +182,7 @@ def worklist(here: Here, who: Someone, filters: Filters) -> Response:
         seen = gate(here, who, work)
         shown, total = rows(here, seen, work, filters, now=now, offset=(filters.page - 1) * PAGE)
         AuditTrail(work).append(who.signs(WorklistViewed, at=now, rows=len(shown)))
+        newest = here.source.newest(work)
         return page(
             "worklist.html.j2",
             here,
@@ -195,7 +196,8 @@ def worklist(here: Here, who: Someone, filters: Filters) -> Response:
             levels=default_urgency().levels,
             states=STATES,
             modalities=here.source.modalities(work),
-            since=(here.source.newest(work) or now).isoformat(),
+            since=(newest or now).isoformat(),
+            last=_minutes(newest, now),
         )
 
 
@@ -225,8 +227,13 @@ def news(here: Here, who: Someone, since: Annotated[datetime, Query()]) -> Respo
     require(here, who, "worklist")
     moment = since if since.tzinfo else since.replace(tzinfo=UTC)
     with here.store.read() as work:
-        new = here.source.arrived_since(work, moment)
-    return HTMLResponse(fragment("news.html.j2", new=new, since=moment.isoformat()))
+        new, newest = here.source.arrived_since(work, moment), here.source.newest(work)
+    last = _minutes(newest, here.clock())
+    return HTMLResponse(fragment("news.html.j2", new=new, since=moment.isoformat(), last=last))
+
+
+def _minutes(then: datetime | None, now: datetime) -> float | None:
+    return None if then is None else max(0.0, (now - then).total_seconds() / 60)
 
 
 @router.get("/api/v1/worklist")

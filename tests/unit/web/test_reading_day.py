@@ -88,6 +88,8 @@ def test_new_studies_are_announced_and_no_row_moves(room: Any) -> None:
     assert "up to date" in browser.get("/worklist/news", params={"since": newest.isoformat()}).text
     page = browser.get("/worklist").text
     assert quote(newest.isoformat()) in page
+    room.clock.now = newest + timedelta(minutes=42)
+    assert "last study 00:42 ago" in browser.get("/worklist/news", params=before).text
 
 
 def test_a_finished_study_leaves_the_list_and_can_be_taken_back(room: Any, study: str) -> None:

@@ -28,15 +28,21 @@ document.addEventListener('viewer:view', (event) => {
 });
 
 document.addEventListener('viewer:region', (event) => {
-  const { series, frame, points } = /** @type {CustomEvent} */ (event).detail;
+  const drawn = /** @type {CustomEvent} */ (event).detail;
   const forms = [...document.querySelectorAll('form[data-decision]')].filter((one) => one instanceof HTMLFormElement);
+  if (!drawn) return forms.forEach((form) => keepRegion(form, '', ''));
+  const { series, frame, points } = drawn;
   const own = forms.filter((form) => field(form, 'series').value === series);
   const form = formOf(last) ?? own[0];
-  if (!form) return;
-  field(form, 'region').value = JSON.stringify({ frame, points });
-  const words = form.querySelector('[data-region-words]');
-  if (words) words.textContent = `Region redrawn on image ${frame + 1}.`;
+  if (form) keepRegion(form, JSON.stringify({ frame, points }), `Region redrawn on image ${frame + 1}.`);
 });
+
+/** @param {HTMLFormElement} form @param {string} region @param {string} says */
+function keepRegion(form, region, says) {
+  field(form, 'region').value = region;
+  const words = form.querySelector('[data-region-words]');
+  if (words) words.textContent = says;
+}
 
 // a rejection needs its reason: asked for here, so that nothing that was typed is lost with the page
 document.addEventListener('change', (event) => {
@@ -45,6 +51,15 @@ document.addEventListener('change', (event) => {
   const reason = outcome.form.elements.namedItem('reason');
   if (reason instanceof HTMLSelectElement) reason.required = outcome.value === 'reject';
 });
+
+/** Take a choice back; what was typed stays. @param {HTMLFormElement} form */
+function unchoose(form) {
+  for (const one of form.querySelectorAll('input[name=outcome]')) /** @type {HTMLInputElement} */ (one).checked = false;
+  const reason = form.elements.namedItem('reason');
+  if (reason instanceof HTMLSelectElement) reason.required = false;
+  const pane = document.querySelector('.viewer-pane');
+  if (pane instanceof HTMLElement) pane.focus();
+}
 
 /** What a key chooses is chosen, never sent: that takes Ctrl+Enter or the button. */
 document.addEventListener('viewer:key', (event) => {
@@ -66,8 +81,9 @@ document.addEventListener('viewer:key', (event) => {
 });
 
 document.addEventListener('keydown', (event) => {
-  if (event.key !== 'Enter' || !event.ctrlKey) return;
   const own = /** @type {HTMLElement} */ (event.target).closest?.('form[data-decision]');
+  if (event.key === 'Escape' && own instanceof HTMLFormElement) unchoose(own);
+  if (event.key !== 'Enter' || !event.ctrlKey) return;
   const form = own ?? formOf(last);
   if (form instanceof HTMLFormElement && form.querySelector('input[name=outcome]:checked')) form.requestSubmit();
 });

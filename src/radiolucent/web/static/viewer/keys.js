@@ -31,6 +31,7 @@ export const SHORTCUTS = [
   { id: 'accept', key: 'KeyA', says: 'choose accept' },
   { id: 'modify', key: 'KeyM', says: 'choose modify' },
   { id: 'reject', key: 'KeyR', says: 'choose reject' },
+  { id: 'cancel', key: 'Escape', says: 'cancel what is being drawn or chosen; nothing typed is lost' },
   { id: 'study-next', key: 'KeyJ', says: 'next study of the worklist' },
   { id: 'study-previous', key: 'KeyK', says: 'previous study of the worklist' },
   { id: 'help', key: 'Shift+Slash', says: 'this list' },

@@ -241,7 +241,7 @@ export class Viewer {
       invert: () => ((pane.look.inverted = !pane.look.inverted), pane.redraw()),
       fit: () => (pane.view?.fit(), pane.redraw()),
       reset: () => pane.reset(),
-      clear: () => this.panes.forEach((one) => one.clearMarks()),
+      clear: () => this.#clear(),
       zoom: () => void this.#tool('zoom'),
       link: () => ((this.link.on = !this.link.on), this.#sayLink()),
       prior: () => this.#prior(),
@@ -249,6 +249,7 @@ export class Viewer {
       'peak-previous': () => this.#peak(-1),
       'peak-next': () => this.#peak(1),
       help: () => this.#help(),
+      cancel: () => this.#cancel(),
     };
     if (!(id in acts)) {
       const asked = new CustomEvent('viewer:key', { detail: id, bubbles: true, cancelable: true });
@@ -316,6 +317,20 @@ export class Viewer {
     if (!prior) return;
     prior.root.hidden = !prior.root.hidden;
     this.bar.press('prior', !prior.root.hidden);
+  }
+
+  /** Take all marks away, a redrawn region with them. */
+  #clear() {
+    this.panes.forEach((pane) => pane.clearMarks());
+    this.root.dispatchEvent(new CustomEvent('viewer:region', { detail: null, bubbles: true }));
+  }
+
+  /** Leave what was begun: a mark, a tool, the list of keys. */
+  #cancel() {
+    this.#tool('window');
+    this.panes.forEach((pane) => pane.redraw());
+    const dialog = document.querySelector('dialog[data-viewer-help]');
+    if (dialog instanceof HTMLDialogElement) dialog.close();
   }
 
   #help() {
