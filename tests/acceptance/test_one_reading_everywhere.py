@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pydicom
 import pytest
 from typer.testing import CliRunner
@@ -75,7 +76,19 @@ def findings(out: Path) -> list[dict[str, Any]]:
     found = [one for series in document["studies"][0]["series"] for one in series["findings"]]
     assert {one["positive"] for one in found} == {True, False}
     assert any(one["change"] for one in found)
+    assert all(one["interval"] for one in found)
     return found
+
+
+def test_every_field_of_a_finding_is_compared_here_or_named_as_inner(findings: list[dict[str, Any]]) -> None:
+    """A field that is added has to be told somewhere, or be said to be of no use outside."""
+    compared = {
+        "name", "positive", "probability", "interval", "operating_point", "urgency", "confidence", "change",
+        "change_note", "localisation", "explanation", "stability", "heatmap", "basis",
+    }  # fmt: skip
+    inner = {"logit", "score", "frame_logits"}  # told as probability; a score only where there is none
+    elsewhere = {"measurements"}  # on head CT alone: tests/unit/results, each encoder
+    assert set(findings[0]) == compared | inner | elsewhere
 
 
 def dicom(out: Path, ending: str) -> list[pydicom.Dataset]:
@@ -109,6 +122,14 @@ def test_the_structured_reports_tell_every_finding(out: Path, findings: list[dic
         assert value(group, "Probability") == pytest.approx(one["probability"], abs=1e-5)
         assert value(group, "Operating point") == pytest.approx(one["operating_point"], abs=1e-5)
         comment = value(group, "Comment")
+        low, high = one["interval"]
+        assert f"interval of this probability: {low:.3f} to {high:.3f}" in comment
+        assert one["name"] == "glioma" or one["positive"] == ("at or above" in comment)
+        assert one["basis"] == "real"
+        assert "synthetic" not in comment
+        shown = [item.ConceptCodeSequence[0].CodeMeaning for item in group if item.ValueType == "CODE"]
+        assert ("Present" in shown) == one["positive"]
+        assert ("Absent" in shown) == (not one["positive"])
         assert f"Urgency: {one['urgency']['level']}." in comment
         assert (f"Confidence: {one['confidence']['level']}." if one["confidence"] else "Not found") in comment
         assert (f"Against the prior study: {one['change']}" in comment) == bool(one["change"])
@@ -118,6 +139,13 @@ def test_the_structured_reports_tell_every_finding(out: Path, findings: list[dic
             assert value(group, "Volume") == pytest.approx(region["volume_ml"], rel=1e-4)
             site = next(item for item in group if item.ConceptNameCodeSequence[0].CodeMeaning == "Laterality")
             assert SIDES[site.ConceptCodeSequence[0].CodeValue] == one["localisation"]["laterality"]
+            points = next(item.GraphicData for item in group if item.ValueType == "SCOORD")
+            contour = [(column, row) for row, column in region["contour"]]
+            assert len(points) // 2 >= 3
+            distances = [
+                min(abs(x - u) + abs(y - v) for u, v in contour) for x, y in zip(*[iter(points)] * 2, strict=True)
+            ]
+            assert max(distances) < 1.5  # half a pixel of PS3.3 C.18.6, and closed
 
 
 def test_the_presentation_state_labels_what_is_positive_and_nothing_else(
@@ -143,18 +171,46 @@ def test_the_pages_tell_every_finding(out: Path, findings: list[dict[str, Any]],
     for one in findings:
         assert finding_type(one["name"]).label in text
         assert f"{100 * one['probability']:.0f}" in text
+        if page == "report.html":
+            low, high = one["interval"]
+            assert not one["positive"] or f"95 % interval {low:.2f} to {high:.2f}" in text
+            assert f"{one['operating_point']:.2f}" in text
         if one["positive"]:
             assert one["urgency"]["level"][2:].lower() in text.lower()
             assert one["confidence"]["level"] in text.lower()
             assert one["localisation"]["laterality"] in text.lower()
             # the sheet has one page's room: it leaves the comparison to the report
             assert page == "insight" or one["change_note"].split(";")[0] in text
+            assert one["explanation"]["decision"] != "do-not-show"
+            if page == "report.html":
+                assert f"{one['stability']:.0%}" in text or f"{one['stability']:.2f}" in text
+                assert all(check["words"] in text for check in one["explanation"]["checks"])
+                assert all(reason.split(" [")[0] in text for reason in one["urgency"]["reasons"])
+                assert f"slice {one['localisation']['peak_frame'] + 1}" in text
+
+
+def evidence(out: Path, name: str) -> list[np.ndarray[Any, np.dtype[np.float32]]]:
+    """The stored maps of a finding."""
+    document = json.loads((out / "reading.json").read_text(encoding="utf-8"))
+    maps = unpack_evidence((out / "evidence.npz").read_bytes())
+    series = document["studies"][0]["series"]
+    return [maps[one["heatmap"]["evidence"]] for part in series for one in part["findings"] if one["name"] == name]
 
 
 def test_every_positive_finding_has_its_map_its_area_and_its_picture(out: Path, findings: list[dict[str, Any]]) -> None:
     positive = {one["name"] for one in findings if one["positive"]}
     for ending in ("-parametric-map.dcm", "-segmentation.dcm"):
         assert {path.name.removesuffix(ending) for path in (out / "dicom").rglob(f"*{ending}")} == positive
+        for path in (out / "dicom").rglob(f"*{ending}"):
+            made, name = pydicom.dcmread(path), path.name.removesuffix(ending)
+            region = next(one for one in findings if one["name"] == name)["localisation"]["regions"][0]
+            if ending == "-segmentation.dcm":
+                assert made.pixel_array.any()
+            else:
+                largest = max(float(np.max(one)) for one in evidence(out, name))
+                peak = float(np.frombuffer(made.FloatPixelData, dtype="<f4").max())
+                assert 0.9 * largest < peak <= largest + 1e-4  # interpolated between the map's cells, never stretched
+                assert largest > region["level"] > 0
     pictures = {path.name.split("-overlay")[0] for path in (out / "dicom").rglob("*-overlay*.dcm")}
     assert pictures == positive
 
@@ -180,6 +236,12 @@ def test_the_oru_message_tells_every_finding(reading: Reading, findings: list[di
         assert pytest.approx(one["probability"], abs=1e-5) in numbers
         assert pytest.approx(one["operating_point"], abs=1e-5) in numbers
         told = " ".join(row[5] for row in group)
+        low, high = (
+            f"{100 * bound:.0f} %" if 0.01 <= bound <= 0.99 else " 1 %" if bound < 0.5 else " 99 %"
+            for bound in one["interval"]
+        )
+        assert re.search(rf"95 % interval .*{low} to .*{high}", told)
+        assert ("no-finding" in told) == (not one["positive"])
         if one["positive"]:
             assert f"urgency-{one['urgency']['level'][0]}" in told
             assert f"conf-{one['confidence']['level']}" in told
@@ -199,6 +261,10 @@ def test_the_diagnostic_report_tells_every_finding(reading: Reading, findings: l
         quantities = [float(part["valueQuantity"]["value"]) for part in told["component"] if "valueQuantity" in part]
         assert pytest.approx(one["probability"], abs=1e-5) in quantities
         assert pytest.approx(one["operating_point"], abs=1e-5) in quantities
+        ranges = [part["valueRange"] for part in told["component"] if "valueRange" in part]
+        assert [(float(x["low"]["value"]), float(x["high"]["value"])) for x in ranges] == [
+            pytest.approx(tuple(one["interval"]), rel=1e-4)
+        ]
         codes = {
             coding["code"]
             for part in told["component"]
@@ -208,3 +274,5 @@ def test_the_diagnostic_report_tells_every_finding(reading: Reading, findings: l
             assert {f"urgency-{one['urgency']['level'][0]}", f"conf-{one['confidence']['level']}"} <= codes
             assert f"chg-{one['change']}" in codes
             assert one["localisation"]["laterality"] in str(told).lower()
+        else:
+            assert "no-finding" in str(told["valueCodeableConcept"])

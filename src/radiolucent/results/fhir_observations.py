@@ -44,6 +44,7 @@ from radiolucent.results.statements import (
 
 PROBABILITY: Final = Code(value=codes.PROBABILITY.value, scheme="DCM", meaning=codes.PROBABILITY.meaning)
 SCORE: Final = own(codes.SCORE.value, "Uncalibrated score, not a probability")
+INTERVAL: Final = own("prob-interval", "95 % interval of the probability")
 OPERATING_POINT: Final = own(codes.OPERATING_POINT.value, codes.OPERATING_POINT.meaning)
 URGENCY: Final = own("urgency", "Urgency")
 CONFIDENCE: Final = own("confidence", "Confidence")
@@ -207,6 +208,9 @@ def _finding_components(statement: Statement, telling: Telling, tracking: str) -
         component(OPERATING_POINT, mapping, valueQuantity=quantity(rounded(finding.operating_point), "no units", "1")),
         component(BASIS, mapping, valueCodeableConcept=concept(BASES[finding.basis], mapping)),
     ]
+    if finding.interval is not None:
+        low, high = (quantity(rounded(bound), "no units", "1") for bound in finding.interval)
+        parts.append(component(INTERVAL, mapping, valueRange={"low": low, "high": high}))
     if finding.positive and finding.urgency is not None:
         parts.append(_level(URGENCY, urgency_code(finding.urgency), finding.urgency, telling))
     if finding.positive and finding.confidence is not None:

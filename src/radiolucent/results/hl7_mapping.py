@@ -37,6 +37,7 @@ _STUDY: Final[Mapping[str, tuple[str, ...]]] = {
 _EITHER: Final[Mapping[str, tuple[str, ...]]] = {
     "probability": ("NM",),
     "score": ("NM",),
+    "interval": _TEXT,
     "operating-point": ("NM",),
     "change": _CODED,
     "basis": _CODED,

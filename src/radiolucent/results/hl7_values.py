@@ -127,6 +127,7 @@ def finding_values(statement: Statement, telling: Telling) -> Values:
     values: dict[str, Value | None] = {
         "probability": None if finding.probability is None else rounded(finding.probability),
         "score": rounded(finding.score) if finding.probability is None else None,
+        "interval": None if finding.interval is None else words.interval(finding.interval),
         "operating-point": rounded(finding.operating_point),
         "change": Coded(code=change, words=statement.change) if change else None,
         "basis": Coded(code=BASES[finding.basis]),

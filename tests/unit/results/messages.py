@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -73,7 +73,7 @@ def readings() -> dict[str, Reading]:
             )
         ),
         "partly-read": reading(
-            series(finding(), NEGATIVE),
+            series(finding(interval=(0.8, 0.96)), replace(NEGATIVE, interval=(0.004, 0.25))),
             unread=(UNREAD,),
             problems=(Problem(code="truncated", reason="the file ends early", source="b.dcm"),),
         ),
@@ -177,11 +177,13 @@ def first_code(concept: dict[str, Any]) -> str:
 
 
 def component_values(observation: dict[str, Any]) -> dict[str, Any]:
-    """Code → quantity's number, coded value's code, or the plain value of each component."""
+    """Code → quantity's number, range's ends, coded value's code, or the plain value of each component."""
     found = {}
     for component in observation.get("component", []):
         (value,) = [part for name, part in component.items() if name.startswith("value")]
-        if isinstance(value, dict):
+        if isinstance(value, dict) and "low" in value:
+            value = (value["low"]["value"], value["high"]["value"])
+        elif isinstance(value, dict):
             value = value["value"] if "value" in value else first_code(value)
         found[first_code(component["code"])] = value
     return found

@@ -250,3 +250,19 @@ def test_the_structured_report_tracks_the_same_findings(kind: str, make_case: Ca
 def _items(dataset: Any) -> list[Any]:
     inner = [item for child in dataset.get("ContentSequence", []) for item in _items(child)]
     return [child for child in dataset.get("ContentSequence", [])] + inner
+
+
+def test_both_tell_the_interval_of_a_probability_where_there_is_one_and_nothing_where_there_is_none() -> None:
+    said = [
+        group["prob-interval"][0] for group in received(readings()["partly-read"]).groups() if "not-read" not in group
+    ]
+    assert said == ["95 % interval 80 % to 96 %", "95 % interval under 1 % to 25 %"]
+    ranges = [
+        (part["valueRange"]["low"]["value"], part["valueRange"]["high"]["value"])
+        for one in of_findings(bundled(readings()["partly-read"]))
+        for part in one["component"]
+        if "valueRange" in part
+    ]
+    assert [tuple(map(float, one)) for one in ranges] == [(0.8, 0.96), (0.004, 0.25)]
+    assert all("prob-interval" not in group for group in received(readings()["positive"]).groups())
+    assert "valueRange" not in str(bundled(readings()["positive"]))
