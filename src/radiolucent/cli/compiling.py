@@ -54,6 +54,9 @@ def compile_bundle(
     weights: Weights = None,
     argument: Annotated[list[str] | None, typer.Option(help="KEY=VALUE for the factory; can be repeated.")] = None,
     findings: Annotated[Path | None, typer.Option(help=_FINDINGS)] = None,
+    result: Annotated[
+        str, typer.Option(help="The scores, where the network gives more: a key, attribute or number, such as logits.")
+    ] = "",
     target_layer: TargetLayer = "",
     size: Input = "grey:224x224",
     channels: Annotated[int, typer.Option(min=1, help="Channels that the network takes, all with one image.")] = 1,
@@ -102,6 +105,7 @@ def compile_bundle(
             input=spec,
             scope=reads,
             basis=basis,
+            result=result,
             target_layer=target_layer,
             mean=_numbers(mean),
             std=_numbers(std),

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import onnxruntime
@@ -25,8 +25,9 @@ from radiolucent.engines.manifest import FindingEntry, HeadSpec, InputSpec, Mani
 from radiolucent.engines.preprocess import prepare
 from radiolucent.engines.runtime import verify
 from radiolucent.errors import IncompleteEvidence, InvalidBundle, OutputExists
+from radiolucent.explain.compiler.answers import as_given, scores_of
 from radiolucent.explain.compiler.graph import Cut, Traced, cuts, feature_maps, layers, split, trace
-from radiolucent.explain.compiler.heads import Head, Kind, jacobian, summed_slopes, understand
+from radiolucent.explain.compiler.heads import Head, Kind, NoGrid, in_place, jacobian, summed_slopes, understand
 from radiolucent.explain.compiler.plan import Plan
 from radiolucent.explain.compiler.rollout import NOTE, attention_rollout
 from radiolucent.explain.compiler.texts import card, manifest_toml
@@ -69,15 +70,15 @@ class Normalised(nn.Module):
         super().__init__()
         if len(mean) != len(std) or min(std) <= 0:
             raise InvalidBundle(f"mean {list(mean)} and std {list(std)} must be one positive std per mean")
-        self.network = network
+        self.wrapped_network = network
         self.mean: Tensor
         self.std: Tensor
         ones = (1,) * axes
         self.register_buffer("mean", torch.tensor(mean).reshape(1, -1, *ones))
         self.register_buffer("std", torch.tensor(std).reshape(1, -1, *ones))
 
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.as_tensor(self.network((x - self.mean) / self.std))
+    def forward(self, x: Tensor) -> Any:
+        return self.wrapped_network((x - self.mean) / self.std)
 
 
 class Turned(nn.Module):
@@ -85,12 +86,12 @@ class Turned(nn.Module):
 
     def __init__(self, inner: nn.Module, *, result: bool) -> None:
         super().__init__()
-        self.inner, self.result = inner, result
+        self.wrapped_network, self.result = inner, result
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Any:
         if self.result:
-            return torch.as_tensor(self.inner(x).permute(0, 1, 4, 3, 2))
-        return torch.as_tensor(self.inner(x.permute(0, 1, 4, 3, 2)))
+            return self.wrapped_network(x).permute(0, 1, 4, 3, 2)
+        return self.wrapped_network(x.permute(0, 1, 4, 3, 2))
 
 
 class Explained(nn.Module):
@@ -129,8 +130,8 @@ def compile_engine(
     Raises
     ------
     InvalidBundle
-        If the network can't be traced or cut, its maps don't fit a bundle, a finding isn't in the taxonomy, a threshold
-        is missing, or graph and network differ by more than `LARGEST_DIFFERENCE`.
+        If the network can't be asked (`answers`), traced or cut, its maps don't fit a bundle, a finding isn't in the
+        taxonomy, a threshold is missing, or graph and network differ by more than `LARGEST_DIFFERENCE`.
     IncompleteEvidence
         If the evidence differs from full autograd by more than `LARGEST_DIFFERENCE`, or is 0 everywhere.
     OutputExists
@@ -141,12 +142,18 @@ def compile_engine(
     for name in plan.findings:
         finding_type(name)
     axes, turned = 3 if plan.input.depth else 2, plan.axes == "xyz"
+    network, changed = as_given(network)
     network = Turned(network, result=False) if turned else network
     whole = Normalised(network, plan.mean, plan.std, axes) if plan.mean else network
     batch = _batch(plan.input, images)
+    whole, left_out = scores_of(whole.eval(), batch[:2], plan.result)
     traced = trace(whole, batch[:2], plan.rows)
+    remarks = (*changed, *left_out, *traced.notes)
     if traced.classes != len(plan.findings):
-        raise InvalidBundle(f"the network gives {traced.classes} scores, the plan names {len(plan.findings)} findings")
+        several = f" (results {', '.join(whole.names)}; --result names one)" if len(whole.names) > 1 else ""
+        raise InvalidBundle(
+            f"the network gives {traced.classes} scores{several}, the plan names {len(plan.findings)} findings"
+        )
     cut, head = find_head(traced, batch, plan.target_layer)
     rollout = attention_rollout(traced, head.layout)
     explained = Explained(*split(traced, cut.node), head.maps, rollout).eval()
@@ -162,12 +169,12 @@ def compile_engine(
         export(explained, batch, folder / "graph.onnx")
         manifest = _manifest(plan, head, explained, batch)
         (folder / "manifest.toml").write_text(manifest_toml(manifest), encoding="utf-8")
-        notes = (*plan.facts, *traced.notes, *([NOTE] if rollout is not None else []))
+        notes = (*plan.facts, *remarks, *([NOTE] if rollout is not None else []))
         (folder / "card.md").write_text(card(manifest, cut.layer, head, autograd, notes), encoding="utf-8")
         if plan.operating_points:
             (folder / "operating_points.json").write_text(_operating_points(plan), encoding="utf-8")
         sign(folder)
-        difference = _check_graph(folder / "graph.onnx", whole, explained, plan, batch)
+        difference = _check_graph(folder / "graph.onnx", whole, traced, explained, plan.rows, batch)
         report = verify(load_bundle(folder))
         folder.chmod(0o755)
         folder.rename(output)
@@ -181,7 +188,7 @@ def compile_engine(
         autograd=autograd,
         graph=difference,
         completeness=None if head.kind == "gradient" else report.largest_difference,
-        notes=(*traced.notes, *([NOTE] if rollout is not None else [])),
+        notes=(*remarks, *([NOTE] if rollout is not None else [])),
     )
 
 
@@ -204,9 +211,17 @@ def find_head(traced: Traced, batch: Tensor, target_layer: str = "") -> tuple[Cu
     if target_layer:
         candidates = [cut for cut in candidates if target_layer in layers(cut.node)][:1]
     for cut in candidates:
+        backbone = split(traced, cut.node)[0]
         with torch.no_grad():
-            features = split(traced, cut.node)[0](batch)
-        head = understand(traced, cut, found[: found.index(cut)], features, batch.shape[2] / batch.shape[3])
+            features = backbone(batch)
+        try:
+            head = understand(traced, cut, found[: found.index(cut)], features, batch.shape[2] / batch.shape[3])
+            if head is not None and not in_place(backbone, head.layout, batch[:1]):
+                raise NoGrid(f"{cut.layer or cut.node.name}: its cells don't lie as the image does")
+        except NoGrid:
+            if target_layer:
+                raise
+            continue  # queries, heads of attention, the largest values of a map: no picture
         if head is not None:
             return cut, head
     known = ", ".join(dict.fromkeys(cut.layer for cut in feature_maps(found) if cut.layer)) or "none"
@@ -327,7 +342,14 @@ def _operating_points(plan: Plan) -> str:
     return points.model_dump_json(indent=1) + "\n"
 
 
-def _check_graph(graph: Path, whole: nn.Module, explained: Explained, plan: Plan, batch: Tensor) -> float:
+def _check_graph(
+    graph: Path,
+    whole: nn.Module,
+    traced: Traced,
+    explained: Explained,
+    rows: Sequence[int] | None,
+    batch: Tensor,
+) -> float:
     """ONNX Runtime against PyTorch, and against the network as it was given; on one image and on all."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
@@ -337,19 +359,17 @@ def _check_graph(graph: Path, whole: nn.Module, explained: Explained, plan: Plan
         outputs = [torch.from_numpy(value) for value in session.run(["logits", "evidence"], {"image": part.numpy()})]
         with torch.no_grad():
             logits, evidence = explained(part)[:2]
-            given = _scores(whole(part), plan.rows)
+            given, wanted = traced.as_given(part), torch.cat(whole(part.clone()), dim=1)
+            kept = _kept(traced.whole(part), rows)
         largest = max(largest, _relative(outputs[0], logits), _relative(outputs[1], evidence))
-        same = min(_relative(value, given) for value in (logits, logits.sigmoid(), logits.softmax(1)))
-        largest = max(largest, same)
+        largest = max(largest, _relative(given, wanted), _relative(logits, kept))
     if largest > LARGEST_DIFFERENCE:
         raise InvalidBundle(f"graph and network differ by {largest:.2g}; nothing was written")
     return largest
 
 
-def _scores(result: object, rows: Sequence[int] | None) -> Tensor:
-    parts = result.values() if isinstance(result, dict) else result if isinstance(result, list | tuple) else [result]
-    scores = torch.cat([part for part in parts if isinstance(part, Tensor)], dim=1)
-    return scores if rows is None else scores[:, list(rows)]
+def _kept(logits: Tensor, rows: Sequence[int] | None) -> Tensor:
+    return logits if rows is None else logits[:, list(rows)]
 
 
 def _relative(value: Tensor, wanted: Tensor) -> float:

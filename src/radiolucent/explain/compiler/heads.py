@@ -31,6 +31,9 @@ Kind = Literal["linear", "cells", "maps", "gradient"]
 Function = Callable[[Tensor], Tensor]
 
 _ATEN = torch.ops.aten
+_FAR = 100.0  # times the spread of the features
+_APART = 0.02  # of the image: how far the centres of two halves must lie apart
+_PRIMES = (5, 7, 11, 13, 17, 19)
 _SAME = 1e-4  # relative difference up to which two float32 results count as one
 
 
@@ -81,6 +84,10 @@ class Head:
         return self.layout.grid
 
 
+class NoGrid(InvalidBundle):
+    """The cells of what might be a feature map are no grid."""
+
+
 class _LinearMaps(nn.Module):
     def __init__(self, weight: Tensor, layout: Layout) -> None:
         super().__init__()
@@ -125,6 +132,31 @@ def jacobian(head: Function, features: Tensor, classes: int) -> Tensor:
     return slopes.unflatten(0, (-1, classes))
 
 
+def in_place(backbone: Function, layout: Layout, image: Tensor) -> bool:
+    """True where cells further down, or right, look further down, or right: a picture, no queries or heads.
+
+    Along each axis the slopes of the first and of the last half of the cells have their centres in that order.
+
+    Parameters
+    ----------
+    image : float32 ``(1, C, …)``.
+    """
+    for axis, size in enumerate(layout.grid, start=2):
+        if size < 2:
+            continue
+        centres = []
+        for part in (slice(0, size // 2), slice((size + 1) // 2, size)):
+            with torch.enable_grad():
+                pixels = image.detach().clone().requires_grad_()
+                cells = layout.cells(backbone(pixels)).unflatten(2, layout.grid).movedim(axis, 0)[part]
+                (slopes,) = torch.autograd.grad(cells.square().sum(), pixels)
+            weight = slopes.abs().movedim(axis, 0).flatten(1).sum(dim=1)
+            centres.append(float((weight * torch.arange(len(weight))).sum() / weight.sum()))
+        if centres[1] - centres[0] < _APART * image.shape[axis]:
+            return False  # where nothing reaches the cells the centres are no numbers, and nothing is said
+    return True
+
+
 def understand(traced: Traced, cut: Cut, later: Sequence[Cut], features: Tensor, aspect: float) -> Head | None:
     """Find out what the head behind a cut does.
 
@@ -142,14 +174,17 @@ def understand(traced: Traced, cut: Cut, later: Sequence[Cut], features: Tensor,
 
     Raises
     ------
-    InvalidBundle
+    NoGrid
         If the cells can't be laid out as a grid.
     """
     _, head = split(traced, cut.node)
     classes = traced.classes
     noise = torch.randn(features[:1].shape, generator=torch.Generator().manual_seed(0)) * features.std()
-    slopes, elsewhere = (jacobian(head, value, classes)[0] for value in (features[:1], noise))
-    straight = _near(slopes, elsewhere)
+    # far from the images too: near them the ReLU of a small head may be on, or off, for every one of them
+    slopes, *elsewhere = (
+        jacobian(head, value, classes)[0] for value in (features[:1], features[1:2], noise, _FAR * noise, -_FAR * noise)
+    )
+    straight = all(_near(slopes, other) for other in elsewhere)
     pooled = _mean_over_cells(traced, cut, later, features)
     layout = _layout(cut, slopes, pooled[1] if pooled else None, aspect)
     if _cells_that_matter(slopes, layout) < 2:
@@ -231,7 +266,7 @@ def _layout(cut: Cut, slopes: Tensor, channel: int | None, aspect: float) -> Lay
             rows = round(math.sqrt((tokens - prefix) * aspect))
             if rows and (tokens - prefix) % rows == 0 and abs((tokens - prefix) / rows * aspect - rows) < 1:
                 return Layout(channel=2, prefix=prefix, grid=(rows, (tokens - prefix) // rows))
-        raise InvalidBundle(f"{cut.layer or cut.node.name}: {tokens} tokens can't be laid out as a grid of cells")
+        raise NoGrid(f"{cut.layer or cut.node.name}: {tokens} tokens can't be laid out as a grid of cells")
     if channel is None:
         # channels last where the slopes don't change over the other axes, or where the last axis is by far the longest
         last = slopes.mean(dim=tuple(range(1, axes)), keepdim=True).expand_as(slopes)
@@ -275,6 +310,9 @@ def _gradient_maps(traced: Traced, pooled: Cut | None, cut: Cut, features: Tenso
     between = _between(traced, cut, pooled) if pooled else None
     with torch.no_grad():
         example = between(features) if between else features
+    # the tracer takes sizes that are equal for one: the batch must be like no other axis
+    count = next(size for size in _PRIMES if size not in example.shape[1:])
+    example = example[torch.arange(count) % len(example)]
     steps = {**core_aten_decompositions(), _ATEN.convolution_backward.default: _convolution_backward}
     # attention as plain products: the fused kernel's own backward step doesn't survive being written down
     with sdpa_kernel(SDPBackend.MATH):

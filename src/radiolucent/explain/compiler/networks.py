@@ -7,6 +7,7 @@ import importlib.util
 import pickle
 import sys
 import warnings
+import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -20,6 +21,7 @@ from radiolucent.errors import MissingExtra, SetupError
 # where training frameworks put the weights inside of a checkpoint, and what they put before each name
 _NESTS = ("state_dict", "model_state_dict", "model", "network", "net", "weights")
 _PREFIXES = ("_orig_mod.", "module.", "model.", "network.", "net.")
+_COUNTS = "num_batches_tracked"
 _SHOWN = 4  # names in a message
 
 
@@ -122,6 +124,11 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         raise SetupError(f"{path} is no file; name the file of weights")
     if path.suffix == ".safetensors":
         return _read_safetensors(path)
+    if _is_torchscript(path):
+        raise SetupError(
+            f"{path.name} is TorchScript, which holds code; write its weights alone with "
+            "torch.save(torch.jit.load(FILE).state_dict(), OTHER) and name that file"
+        )
     try:
         content = _load(path)
     except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError, AttributeError, TypeError) as error:
@@ -129,8 +136,19 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         raise SetupError(f"{path.name} can't be read as weights without running code: {reason[:200]}") from error
     tensors = _tensors(content)
     if not tensors:
-        raise SetupError(f"{path.name} holds no named tensors; save the network's state_dict()")
+        raise SetupError(
+            f"{path.name} holds no named tensors, or several tables of them; save the network's state_dict()"
+        )
     return tensors
+
+
+def _is_torchscript(path: Path) -> bool:
+    """True for what ``torch.jit.save`` wrote: an archive whose constants lie beside its code."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith("/constants.pkl") for name in archive.namelist())
+    except (zipfile.BadZipFile, OSError):
+        return False
 
 
 class _Inert:
@@ -186,6 +204,7 @@ def _load(path: Path) -> Any:
 
 
 def _tensors(content: Any) -> dict[str, Tensor]:
+    """The named tensors of a file: where frameworks put them, at its top, or in the one table that has any."""
     if isinstance(content, _Inert):
         return dict(_module_tensors(content))
     if not isinstance(content, Mapping):
@@ -194,7 +213,14 @@ def _tensors(content: Any) -> dict[str, Tensor]:
         inner = content.get(nest)
         if isinstance(inner, _Inert | Mapping) and (found := _tensors(inner)):
             return found
-    return {str(name): value.detach() for name, value in content.items() if isinstance(value, Tensor)}
+    if own := _own_tensors(content):
+        return own
+    tables = [found for inner in content.values() if isinstance(inner, Mapping) and (found := _own_tensors(inner))]
+    return tables[0] if len(tables) == 1 else {}
+
+
+def _own_tensors(table: Mapping[Any, Any]) -> dict[str, Tensor]:
+    return {str(name): value.detach() for name, value in table.items() if isinstance(value, Tensor)}
 
 
 def _module_tensors(module: _Inert, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
@@ -222,14 +248,31 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
 
 
 def _fitting(held: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors under the network's own names: a prefix that training put before all of them is taken off."""
+    """The tensors under the network's own names, without a prefix that training put before them.
+
+    What lies outside of the prefix (a loss, a metric) is left, as long as the network is found whole inside of it.
+    """
     given = dict(held)
     while not set(given) & set(wanted):
         prefix = next((word for word in _PREFIXES if given and all(name.startswith(word) for name in given)), None)
         if prefix is None:
-            return dict(held)
+            break
         given = {name.removeprefix(prefix): value for name, value in given.items()}
-    return given
+    needed = {name for name in wanted if not name.endswith(_COUNTS)}
+    if not needed <= set(given) and needed:
+        last = min(needed)
+        ends = [name.removesuffix(last) for name in given if name.endswith("." + last)]
+        inside = [prefix for prefix in ends if all(prefix + name in given for name in needed)]
+        if len(inside) > 1:
+            places = ", ".join(repr(prefix) for prefix in sorted(inside))
+            raise SetupError(
+                f"the file holds the weights several times, under {places}; save those that are meant alone"
+            )
+        if inside:
+            given = {name.removeprefix(inside[0]): value for name, value in given.items() if name.startswith(inside[0])}
+    # older files lack the counts of batch norm, which nothing but training reads
+    counts = {name: value for name, value in wanted.items() if name.endswith(_COUNTS) and name not in given}
+    return given | counts if needed <= set(given) else given
 
 
 def _module(place: str) -> ModuleType:

@@ -32,6 +32,7 @@ class Plan:
     basis : what its weights were trained on.
     study_rule : how slices make a study; a network of whole volumes has its own, ``volume``.
     rows : network outputs to keep, one per finding; all where None.
+    result : name of the result that holds the scores, where the network gives more; all that can be scores where empty.
     target_layer : name of the module whose output is explained; found where empty.
     mean, std : per network channel; the graph first takes ``(x - mean) / std``, after a single channel is repeated
         where the network wants several.
@@ -54,6 +55,7 @@ class Plan:
     basis: Literal["real", "phantom"] = "phantom"
     study_rule: Literal["image", "largest-slice"] = "image"
     rows: tuple[int, ...] | None = None
+    result: str = ""
     target_layer: str = ""
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()

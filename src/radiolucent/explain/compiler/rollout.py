@@ -10,7 +10,7 @@ import math
 import torch
 from torch import Tensor, fx, nn
 
-from radiolucent.explain.compiler.graph import Traced
+from radiolucent.explain.compiler.graph import Traced, ending_at
 from radiolucent.explain.compiler.heads import Layout
 
 _ATTENTION = torch.ops.aten.scaled_dot_product_attention.default
@@ -56,15 +56,9 @@ def attention_rollout(traced: Traced, layout: Layout) -> Rollout | None:
     nodes = [node for node in traced.module.graph.nodes if node.target is _ATTENTION]
     if not nodes or not all(_is_plain(node, tokens) for node in nodes):
         return None
-    graph = fx.Graph()
-    copies: dict[fx.Node, fx.Node] = {}
-    for node in traced.module.graph.nodes:
-        if node.op != "output":
-            copies[node] = graph.node_copy(node, lambda name: copies[name])
-    graph.output(tuple(copies[argument] for node in nodes for argument in node.args[:2]))
-    graph.eliminate_dead_code()
+    asked = [argument for node in nodes for argument in node.args[:2] if isinstance(argument, fx.Node)]
     scales = tuple(node.kwargs.get("scale") for node in nodes)
-    return Rollout(fx.GraphModule(traced.module, graph), scales, layout)
+    return Rollout(ending_at(traced.module, asked), scales, layout)
 
 
 def _is_plain(node: fx.Node, tokens: int) -> bool:

@@ -100,6 +100,43 @@ def test_weights_are_found_inside_a_checkpoint_and_behind_a_prefix(
     assert same(network, empty)
 
 
+def test_a_network_inside_of_a_training_module_is_found_beside_its_loss(tmp_path: Path) -> None:
+    network, path = random_network(), tmp_path / "epoch=3.ckpt"
+    state = {f"encoder.model.{name}": value for name, value in network.state_dict().items()}
+    torch.save({"state_dict": {**state, "loss.weight": torch.ones(2)}, "hyper_parameters": {"lr": 1e-3}}, path)
+    empty = Small()
+    assert "8 tensors" in load_weights(empty, path)
+    assert same(network, empty)
+    twice = {**state, **{f"average.{name}": value for name, value in network.state_dict().items()}}
+    torch.save(twice, path)
+    with pytest.raises(SetupError, match=r"several times, under 'average.', 'encoder.model.'"):
+        load_weights(Small(), path)
+
+
+def test_weights_lie_in_the_one_table_that_has_any(tmp_path: Path) -> None:
+    network, path = random_network(), tmp_path / "weights.pt"
+    torch.save({"best": network.state_dict(), "optimizer": {"state": {}, "groups": [1]}, "epoch": 2}, path)
+    empty = Small()
+    load_weights(empty, path)
+    assert same(network, empty)
+
+
+def test_counts_of_batch_norm_that_older_files_lack_are_not_missed(tmp_path: Path) -> None:
+    network, path = random_network(), tmp_path / "weights.pt"
+    state = {name: value for name, value in network.state_dict().items() if "num_batches" not in name}
+    torch.save(state, path)
+    empty = Small()
+    load_weights(empty, path)
+    assert same(network, empty)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit")
+def test_a_torchscript_file_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    torch.jit.save(torch.jit.trace(torch.nn.Linear(2, 2), torch.ones(1, 2)), tmp_path / "weights.pt")
+    with pytest.raises(SetupError, match=r"is TorchScript, which holds code; write its weights alone"):
+        read_weights(tmp_path / "weights.pt")
+
+
 @pytest.mark.filterwarnings("ignore:Couldn't retrieve source code")
 @pytest.mark.parametrize("new", [True, False], ids=["zip", "before torch 1.6"])
 def test_the_tensors_of_a_whole_pickled_network_are_taken_out(new: bool, tmp_path: Path) -> None:
