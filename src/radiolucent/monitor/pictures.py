@@ -129,16 +129,16 @@ def histogram(edges: Sequence[float], before: Sequence[float], now: Sequence[flo
 
 def reliability_diagram(bins: Sequence[Bin]) -> Markup:
     """What was told (to the right) against what was right (upwards), with intervals; on the diagonal both agree."""
-    side, left, foot = 200, 36, 24
+    side, left, top, foot = 200, 36, 14, 24
 
     def x(value: float) -> float:
         return round(left + side * value, 1)
 
     def y(value: float) -> float:
-        return round(4 + side * (1 - value), 1)
+        return round(top + side * (1 - value), 1)
 
     parts = [
-        Markup('<rect class="frame" x="{x}" y="4" width="{s}" height="{s}"/>').format(x=left, s=side),
+        Markup('<rect class="frame" x="{x}" y="{y}" width="{s}" height="{s}"/>').format(x=left, y=top, s=side),
         Markup('<line class="axis" x1="{a}" y1="{b}" x2="{c}" y2="{d}"/>').format(a=x(0), b=y(0), c=x(1), d=y(1)),
     ]
     for one in bins:
@@ -158,10 +158,10 @@ def reliability_diagram(bins: Sequence[Bin]) -> Markup:
             Markup(
                 '<text x="{x}" y="{foot}" text-anchor="middle">{v:g}</text>'
                 '<text x="{l}" y="{y}" text-anchor="end">{v:g}</text>'
-            ).format(x=x(value), foot=side + 18, v=value, l=left - 6, y=y(value) + 4)
+            ).format(x=x(value), foot=top + side + 16, v=value, l=left - 6, y=y(value) + 4)
         )
     label = "; ".join(f"told {one.told:.0%}: right {one.right.value or 0:.0%}, n {one.right.n}" for one in bins)
-    return _drawing("reliability", left + side + 40, side + foot, f"Told against right: {label}", parts)
+    return _drawing("reliability", left + side + 40, top + side + foot, f"Told against right: {label}", parts)
 
 
 def _scale(left: int, wide: int, tall: int) -> Markup:

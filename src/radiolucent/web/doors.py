@@ -117,6 +117,7 @@ DOORS: Final[Mapping[str, Route | Open]] = MappingProxyType(
         "GET /admin/thresholds": "admin",
         "POST /admin/thresholds": "admin",
         "POST /admin/thresholds/own": "admin",
+        "GET /metrics": "monitoring",
         "GET /monitoring": "monitoring",
         "GET /monitoring/{name}.csv": "monitoring",
         "GET /monitoring/{tab}": "monitoring",

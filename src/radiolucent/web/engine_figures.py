@@ -58,7 +58,8 @@ def drifts(here: Premises, work: Work, *, days: int) -> Section:
         name="drift",
         title="Drift of scores",
         words=f"Scores of the last {days} days against the {BEFORE.days} days before them, in bins that held a tenth "
-        "each. The index is 0 where nothing moved; what chance alone gives in 95 % of cases stands beside it.",
+        "each (hollow: before; full: now). The index is 0 where nothing moved; beside it: what chance alone gives "
+        "in 95 % of cases.",
         keys=("engine", "finding", "moved"),
         rows=rows,
         pictures=pictures,

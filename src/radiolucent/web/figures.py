@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,6 +44,7 @@ class Section:
     ----------
     name : in addresses: ``/monitoring/NAME.csv``.
     words : what the figures are, and what they are not.
+    folded : whether the table waits behind its picture.
     keys : heads of the columns that say what a row is of; without any, each row is one figure under its own name.
     """
 
@@ -52,6 +54,7 @@ class Section:
     keys: tuple[str, ...] = ()
     rows: Sequence[Row] = ()
     pictures: Sequence[tuple[str, Markup]] = field(default=())
+    folded: bool = False
 
     @property
     def heads(self) -> tuple[str, ...]:
@@ -103,6 +106,42 @@ def as_json(section: Section) -> dict[str, Any]:
             for row in section.rows
         ],
     }
+
+
+def as_prometheus(sections: Iterable[Section]) -> str:
+    """The same as gauges: value, ends of the interval and n under one name each; what isn't known is left out.
+
+    Source
+    ------
+    Prometheus text exposition format 0.0.4.
+    """
+    gauges: dict[str, list[str]] = {}
+    for section in sections:
+        for row in section.rows:
+            labels = ",".join(
+                f'{_word(key)}="{_quoted(value)}"' for key, value in zip(section.keys, row.keys, strict=True)
+            )
+            for one in row.figures:
+                for end, value in vars(one.measured).items():
+                    name = "_".join(filter(None, ("radiolucent", _word(one.name), "" if end == "value" else end)))
+                    if value is not None:
+                        gauges.setdefault(name, []).append(
+                            f"{name}{{{labels}}} {value}" if labels else f"{name} {value}"
+                        )
+    return "".join(f"# TYPE {name} gauge\n" + "".join(f"{line}\n" for line in lines) for name, lines in gauges.items())
+
+
+def _word(name: str) -> str:
+    """A name that a gauge may have.
+
+    >>> _word("read in whole or part"), _word("rejected: wrong finding")
+    ('read_in_whole_or_part', 'rejected_wrong_finding')
+    """
+    return "_".join(re.findall("[a-z0-9]+", name.lower()))
+
+
+def _quoted(value: str | int) -> str:
+    return str(value).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
 def _cells(one: Measured) -> list[Any]:

@@ -13,7 +13,7 @@ from radiolucent.monitor.pictures import interval
 from radiolucent.store.unit_of_work import Work
 from radiolucent.web.access import Here, Premises, Refused, Someone, require
 from radiolucent.web.engine_figures import calibration, catch_up, drifts, fairness
-from radiolucent.web.figures import Section, as_csv, as_json
+from radiolucent.web.figures import Section, as_csv, as_json, as_prometheus
 from radiolucent.web.pages import page
 from radiolucent.web.site_figures import by_day, by_finding, by_role, deliveries, overview, reasons, runs
 
@@ -48,6 +48,8 @@ TABS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = MappingProxyType(
     }
 )
 """Name of a page, its words, and its sections."""
+GAUGES: Final = ("overview", "findings", "drift", "engine-runs")
+"""What is told to a program that asks every minute."""
 
 
 @router.get("/monitoring")
@@ -72,6 +74,15 @@ def tab(tab: str, here: Here, who: Someone, days: Days = 30) -> Response:
 def section_json(name: str, here: Here, who: Someone, days: Days = 30) -> Response:
     """The numbers of one section, for a program."""
     return JSONResponse(as_json(_section(here, who, name, days)))
+
+
+@router.get("/metrics")
+def gauges(here: Here, who: Someone, days: Days = 1) -> Response:
+    """Figures of the last day for Prometheus, which comes with an API token of a role that sees the monitoring."""
+    require(here, who, "monitoring")
+    with here.store.read() as work:
+        text = as_prometheus(_made(here, work, name, days) for name in GAUGES)
+    return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 def _page(here: Premises, who: Someone, tab: str, days: int) -> Response:

@@ -75,6 +75,7 @@ def by_day(here: Premises, work: Work, *, days: int) -> Section:
         keys=("day", "studies", "failed", "not read"),
         rows=[Row(keys=(one.day, one.studies, one.failed, one.not_read)) for one in each if one.studies],
         pictures=[("", drawn)] if drawn else [],
+        folded=True,
     )
 
 

@@ -60,6 +60,21 @@ def test_a_program_is_told_the_same_as_a_spreadsheet(room: Any, study: str, name
         assert len(rows) == len(told["rows"])
 
 
+def test_prometheus_is_told_what_is_known_and_comes_with_a_token(room: Any, study: str) -> None:
+    _decide(room, study, "radiologist")
+    with room.store.begin() as work:
+        token = People(work).make_token("auditor", label="prometheus", role="auditor", now=room.clock())
+    answer = room.browser().client.get("/metrics", headers={"Authorization": f"Bearer {token}"})
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    lines = answer.text.splitlines()
+    assert "radiolucent_findings_accepted 1.0" in lines
+    assert "radiolucent_findings_accepted_n 1" in lines
+    assert 'radiolucent_accepted{engine="bright-spots@1.2.3",finding="Glioma"} 1.0' in lines
+    names = [line.split()[2] for line in lines if line.startswith("# TYPE")]
+    assert len(names) == len(set(names))
+    assert not any("None" in line or "nan" in line for line in lines)
+
+
 def test_calibration_counts_a_misplaced_finding_as_right_and_of_each_reader_the_last_word(
     room: Any, study: str
 ) -> None:
