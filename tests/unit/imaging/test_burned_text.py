@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
-from radiolucent.imaging.burned_text import LEAST_GLYPHS, burned_text
+from radiolucent.imaging.burned_text import LEAST_GLYPHS, _running, burned_text
 from radiolucent.phantom.studies import make_study
 
 DATA = os.environ.get("RADIOLUCENT_DATA", "")
@@ -85,3 +85,11 @@ def test_real_films_with_and_without_text() -> None:
         assert burned_text(np.asarray(Image.open(images / name).convert("L"), dtype=np.float32)) >= LEAST_GLYPHS
     heads = sorted((Path(DATA) / "brain-mri-cheng" / "images").iterdir())[:40]
     assert [burned_text(np.asarray(Image.open(path).convert("L"), dtype=np.float32)) for path in heads] == [0] * 40
+
+
+@pytest.mark.parametrize("shape", [(64, 90), (9, 9), (31, 200)])
+def test_opening_is_the_libraries_own(shape: tuple[int, int]) -> None:
+    grey = np.random.default_rng(3).random(shape).astype(np.float32)
+    expected = ndimage.grey_opening(grey, size=(9, 9))
+
+    np.testing.assert_array_equal(_running(_running(grey, np.minimum), np.maximum), expected)
