@@ -80,6 +80,7 @@ def _pages(running: Gateway) -> AbstractContextManager[str]:
         host=web.host,
         port=web.port,
         profile=profile,
+        voice=parts.wording.voice,
         stow=running.stow,
         office=office_of(parts, running.receiver, wake=running.changed.set),
         single_sign_on=_provider(web.provider),

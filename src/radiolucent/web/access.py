@@ -18,6 +18,7 @@ from fastapi import Depends, Form, Header, Request
 from radiolucent.app.office import Office
 from radiolucent.audit.events import AccessDenied, Event
 from radiolucent.engines.bundle import Bundle
+from radiolucent.findings.narrative import PLAIN, Voice
 from radiolucent.findings.profile import Profile, default_profile, narrowed
 from radiolucent.findings.reading import EngineRef
 from radiolucent.ingest.dicomweb import Door
@@ -121,6 +122,7 @@ class Premises:
     ----------
     engines : those that are installed, so that roll-out and training can name them before their first reading.
     limits : by engine label, what it can't do; from its card.
+    voice : language of draft reports, and the site's own templates.
     read : reads what lies under a path into a new folder, with progress; None where uploads aren't taken.
     uploads : folder of uploads, one the `source` looks into.
     desk : makes explanations on request; None where there are none.
@@ -136,6 +138,7 @@ class Premises:
     source: Source
     engines: tuple[EngineRef, ...] = ()
     limits: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    voice: Voice = PLAIN
     read: Reader | None = None
     uploads: Path | None = None
     desk: Desk | None = None

@@ -11,6 +11,7 @@ import uvicorn
 from radiolucent.app.office import Office
 from radiolucent.engines.bundle import Bundle
 from radiolucent.errors import SetupError
+from radiolucent.findings.narrative import PLAIN, Voice
 from radiolucent.findings.profile import Profile, default_profile
 from radiolucent.ingest.dicomweb import Door
 from radiolucent.pipeline.read_study import engine_ref
@@ -32,6 +33,7 @@ def pages(
     host: str,
     port: int,
     profile: Profile | None = None,
+    voice: Voice = PLAIN,
     stow: Door | None = None,
     office: Office | None = None,
     single_sign_on: SingleSignOn | None = None,
@@ -41,6 +43,7 @@ def pages(
 
     Parameters
     ----------
+    voice : language of draft reports, and the site's own templates.
     stow : where STOW-RS requests go; None takes none.
     single_sign_on : logins through a provider.
     public_url : address of the pages as browsers have it.
@@ -58,6 +61,7 @@ def pages(
         limits={bundle.label: tuple(bundle.manifest.scope.limits) for bundle in bundles},
         desk=Desk(loading(bundles), store.folder / EXPLANATIONS),
         profile=profile or default_profile(),
+        voice=voice,
         secure_cookies=public_url.startswith("https:") or host not in ("127.0.0.1", "::1", "localhost"),
         stow=stow,
         office=office,

@@ -57,7 +57,9 @@ def desk_of(here: Premises, work: Work, study: str, reading: Reading | None) -> 
 
 def narrative(here: Premises, reading: Reading | None) -> Narrative | None:
     """The AI's draft in words; None where there is nothing to tell."""
-    return write(reading, limits=here.limits) if reading is not None and (reading.series or reading.unread) else None
+    if reading is None or not (reading.series or reading.unread):
+        return None
+    return write(reading, here.voice.language, limits=here.limits, templates=here.voice.templates)
 
 
 def sentences(text: str) -> list[list[str]]:

@@ -240,7 +240,7 @@ def insight(uid: str, here: Here, who: Someone) -> Response:
     prior = opened.prior.study if opened.prior else None
     result = StudyResult(study=opened.study, reading=reading, prior_study=prior)
     pictures = list(finding_pictures(result))
-    sheet = insight_sheet(result, pictures, limits=here.limits, made_at=now)
+    sheet = insight_sheet(result, pictures, limits=here.limits, made_at=now, voice=here.voice)
     headers = {"Content-Security-Policy": SHEET_POLICY}
     return HTMLResponse(sheet.replace("../report.html", f"/studies/{uid}"), headers=headers)
 

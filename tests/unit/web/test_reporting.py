@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from radiolucent.findings.narrative import Voice
 from radiolucent.web.reporting import marked, sentences
 
 WORDS = {"findings": "Mass, left temporal.", "impression": "Glioma.", "base": 0}
@@ -29,6 +32,17 @@ def test_the_draft_of_the_ai_is_in_nobodys_text_until_a_reader_puts_it_there(roo
     page = room.browser("radiologist").get(f"/studies/{study}").text
     assert page.count("</textarea>") == 3  # findings, impression, comment
     assert "></textarea>" in page.split('name="findings"', 1)[1].split("<button", 1)[0]
+
+
+def test_the_draft_is_told_in_the_site_s_language_and_by_its_own_templates(
+    room: Any, study: str, tmp_path: Path
+) -> None:
+    (tmp_path / "own" / "de").mkdir(parents=True)
+    (tmp_path / "own" / "de" / "impression.j2").write_text("Hausbefund: {{ state }}.", encoding="utf-8")
+    own = replace(room.premises, voice=Voice(language="de", templates=tmp_path / "own"))
+    told = _report(type(room)(own, room.clock), study)["draft"]
+    assert told["impression"] == "Hausbefund: read."
+    assert "gelesen von" in told["findings"]
 
 
 def test_sentences_of_the_ai_stay_marked_and_others_are_not(room: Any, study: str) -> None:
