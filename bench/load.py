@@ -96,6 +96,13 @@ def _send_round(port: int, files: list[Path], associations: int, repeat: int) ->
 # --- the page ---
 
 
+def _priority() -> str:
+    """Said where other work on the machine had to wait for this."""
+    if os.sched_getscheduler(0) == os.SCHED_OTHER:
+        return ""
+    return "; they had to wait, this ran with real-time priority"
+
+
 def _page(
     receiving: Sequence[tuple[str, ...]], turnarounds: Sequence[Turnaround], quiet_s: float, load: float, took_s: float
 ) -> str:
@@ -115,7 +122,7 @@ Made by `make bench-load` in one run; see [Benchmarks](benchmarks.md) for the en
 machine, so that these are no figures of a gateway that has a machine to itself.
 
 - machine: {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}
-- load: {load:.1f} processes were running before it began
+- load: {load:.1f} processes were running before it began{_priority()}
 - took {took_s:.0f} s
 
 ## Receiving
