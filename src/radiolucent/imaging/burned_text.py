@@ -18,7 +18,7 @@ Image = NDArray[np.float32]
 
 LEAST_GLYPHS: Final = 4
 """Glyphs of a line; with fewer a side marker or two screws would do."""
-_SIZE: Final = 768  # about, of the longer side at which glyphs are looked for
+_SIZE: Final = 768  # of the longer side, at least, at which glyphs are looked for
 _STROKE: Final = 9  # pixels: broader strokes are no text's
 _CONTRAST: Final = 0.25  # of the picture's range, between stroke and surroundings
 _HEIGHTS: Final = (5, 48)
@@ -60,7 +60,7 @@ def burned_text(frame: Image) -> int:
 
 
 def _reduced(frame: Image) -> Image:
-    step = max(1, round(max(frame.shape) / _SIZE))
+    step = max(1, max(frame.shape) // _SIZE)
     if step == 1:
         return frame
     rows, columns = (size // step * step for size in frame.shape)
