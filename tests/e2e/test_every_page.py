@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import delete
 
 from radiolucent.pipeline.practice import STEP
+from radiolucent.store.room_tables import DecisionRow
 from radiolucent.store.site import Site
 from radiolucent.web.access import BASE
 from radiolucent.web.monitoring import TABS
 from tests.e2e.gateway_room import GatewayRoom, gateway_room
-from tests.e2e.reading_room import Desk, Server
+from tests.e2e.reading_room import BLEED, Desk, Server
 
 AXE = Path(__file__).parent / "node_modules/axe-core/axe.min.js"
 WIDTHS = (1280, 1920)
@@ -72,6 +75,8 @@ OF_A_GATEWAY: dict[str, tuple[str, str]] = {
     **{f"monitoring-{tab}": ("lead", f"/monitoring/{tab}") for tab in TABS},
 }
 """The same of a gateway with two months of history."""
+ELSEWHERE = "1.2.9"
+"""A study that isn't here: decisions on it make a reader's record and are taken away again."""
 
 
 def address(room: Server, path: str) -> str:
@@ -121,6 +126,38 @@ def test_a_page_of_a_gateway_fits_its_window_and_axe_finds_nothing(
     assert me.go(path) == 200
     _fits(me, name)
     me.close()
+
+
+@pytest.mark.parametrize(("name", "trust", "times"), [("study-low-trust", 1, 6), ("study-high-trust", 5, 20)])
+def test_a_study_page_that_adapts_fits_and_says_why(
+    desk: Callable[..., Desk], room: Server, name: str, trust: int, times: int
+) -> None:
+    with room.store.begin() as work:
+        for _ in range(times):
+            work.session.add(_accepted(trust))
+    try:
+        me = desk("admin")
+        me.study(room.bleed)
+        me.looked()
+        assert me.tab.get_by_text("Why do I see this?").count() == 1
+        _fits(me, name)
+    finally:
+        with room.store.begin() as work:
+            work.session.execute(delete(DecisionRow).where(DecisionRow.study_instance_uid == ELSEWHERE))
+
+
+def _accepted(trust: int) -> DecisionRow:
+    return DecisionRow(
+        study_instance_uid=ELSEWHERE,
+        series_key="1.2",
+        finding=BLEED,
+        engine="tells-bleeds@1.0.0",
+        reading_digest="other",
+        reader="admin",
+        outcome="accept",
+        trust=trust,
+        at=datetime.now(UTC),
+    )
 
 
 def _fits(me: Desk, name: str) -> None:
