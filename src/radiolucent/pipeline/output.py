@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -98,8 +99,10 @@ def write_readings(
         for index, one in enumerate(result.results):
             if progress:
                 progress("writing", index, len(result.results))
-            _write_objects(one, partial / "dicom", made_at=made_at, revision=revision)
-            of_study = list(finding_pictures(one))
+            with ThreadPoolExecutor(max_workers=1) as beside:  # drawing and PNG leave the interpreter to the encoders
+                drawn = beside.submit(list, finding_pictures(one))
+                _write_objects(one, partial / "dicom", made_at=made_at, revision=revision)
+                of_study = drawn.result()
             if one.reading.series:
                 sheet = insight_sheet(one, of_study, limits=result.limits, made_at=made_at, voice=voice)
                 _write_sheet(sheet, partial / "insight" / one.study.study_instance_uid, pdf=pdf)
