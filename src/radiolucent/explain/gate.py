@@ -22,7 +22,10 @@ CASE_CHECKS: Mapping[str, tuple[str, str]] = {
     "in-prior": ("lies where this finding usually is", "lies where this finding usually is"),
     "focality": ("the shape is usual for this finding", "the shape is unusual for this finding"),
     "stability": ("similar under small changes of the image", "similar under small changes of the image"),
-    "deletion-drop": ("logits lost when what it points at is taken away", "logits lost when what it points at is taken away"),
+    "deletion-drop": (
+        "logits lost when what it points at is taken away",
+        "logits lost when what it points at is taken away",
+    ),
     "agreement": (
         "of the strongest tenth is shared with other methods",
         "of the strongest tenth is shared with others",

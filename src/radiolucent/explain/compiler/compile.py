@@ -216,7 +216,7 @@ def find_head(traced: Traced, batch: Tensor, target_layer: str = "") -> tuple[Cu
             features = backbone(batch)
         try:
             head = understand(traced, cut, found[: found.index(cut)], features, batch.shape[2] / batch.shape[3])
-            if head is not None and not in_place(backbone, head.layout, batch[:1]):
+            if head is not None and len(cut.shape) == 2 and not in_place(backbone, head.layout, batch[:1]):
                 raise NoGrid(f"{cut.layer or cut.node.name}: its cells don't lie as the image does")
         except NoGrid:
             if target_layer:

@@ -133,7 +133,9 @@ def jacobian(head: Function, features: Tensor, classes: int) -> Tensor:
 
 
 def in_place(backbone: Function, layout: Layout, image: Tensor) -> bool:
-    """True where cells further down, or right, look further down, or right: a picture, no queries or heads.
+    """True where tokens further down, or right, look further down, or right: a picture, no queries of a decoder.
+
+    Not to be asked of convolutions: behind many of them every cell sees the whole image.
 
     Along each axis the slopes of the first and of the last half of the cells have their centres in that order.
 
@@ -273,6 +275,8 @@ def _layout(cut: Cut, slopes: Tensor, channel: int | None, aspect: float) -> Lay
         first = slopes.mean(dim=tuple(range(2, axes + 1)), keepdim=True).expand_as(slopes)
         channel = axes if _near(slopes, last) and not _near(slopes, first) else 1
     grid = tuple(size for axis, size in enumerate(cut.shape, start=1) if axis != channel)
+    if len(grid) == 2 and not 0.5 <= grid[0] / grid[1] / aspect <= 2:
+        raise NoGrid(f"{cut.layer or cut.node.name}: {grid[0]} x {grid[1]} cells haven't the shape of the image")
     return Layout(channel=channel, prefix=0, grid=grid)
 
 
