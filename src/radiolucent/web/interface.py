@@ -11,7 +11,8 @@ from fastapi.responses import JSONResponse, Response
 from radiolucent.web.access import Here, Someone, require
 
 router = APIRouter()
-_ABOUT: Final = ("/api/v1/", "/me", "/healthz", "/readyz")
+_BELOW: Final = "/api/v1/"
+_BESIDE: Final = ("/me", "/healthz", "/readyz")
 _OPEN: Final = ("/healthz", "/readyz")
 _OURS: Final = ("authorization", "x-csrf-token", "sec-fetch-site")
 """Headers that are told as a security scheme, or that browsers alone send."""
@@ -67,7 +68,7 @@ def document(app: FastAPI) -> dict[str, Any]:
     paths = {
         path: {method: _operation(path, operation) for method, operation in operations.items()}
         for path, operations in whole["paths"].items()
-        if path.startswith(_ABOUT)
+        if path.startswith(_BELOW) or path in _BESIDE
     }
     schemas = dict(whole.get("components", {}).get("schemas", {}))
     return {
