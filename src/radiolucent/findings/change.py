@@ -226,7 +226,8 @@ def _by_size(current: Sighting, prior: Sighting, table: ChangeTable, alignment: 
     sign = grew(before, now, relative=relative, absolute=row.volume_ml if unit == "ml" else None, noise=noise)
     level: ChangeLevel = "larger" if sign > 0 else "smaller" if sign < 0 else "unchanged"
     percent = f" ({100 * (now / before - 1):+.0f} %)" if before > 0 else ""
-    note = f"{before:.3g} → {now:.3g} {unit}{percent} of evidence, tolerance +{100 * relative:.0f} % [{row.source}]"
+    sizes = f"{three_digits(before)} → {three_digits(now)} {unit}{percent}"
+    note = f"{sizes} of evidence, tolerance +{100 * relative:.0f} % [{row.source}]"
     if not sign and abs(now - before) <= noise and now != before:
         note += f"; the difference is within one cell of the map ({noise:.2g} {unit})"
     how = alignment.note if alignment else "not registered: total size compared"
@@ -256,6 +257,15 @@ def _centroids(regions: tuple[Region, ...]) -> list[tuple[float, float, float]]:
 def _volume_ml(finding: Finding) -> float | None:
     volumes = [region.volume_ml for region in finding.localisation.regions] if finding.localisation else []
     return None if not volumes or None in volumes else sum(volume for volume in volumes if volume is not None)
+
+
+def three_digits(value: float) -> str:
+    """A size rounded to three digits, never written with an exponent.
+
+    >>> three_digits(7762.4), three_digits(17012.0), three_digits(0.1234)
+    ('7760', '17000', '0.123')
+    """
+    return f"{float(f'{value:.3g}'):f}".rstrip("0").rstrip(".")
 
 
 def _area_mm2(finding: Finding) -> float | None:

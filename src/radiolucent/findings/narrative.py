@@ -22,7 +22,7 @@ from radiolucent.findings.tables import InvalidTable
 from radiolucent.findings.urgency import level_number
 
 _SCOPE = {"MR": "mr", "CT": "ct", "CR": "radiograph", "DX": "radiograph", "RG": "radiograph"}
-_NUMBERS = re.compile(r"[\d.e+]+ → [\d.e+]+ (?:ml|mm²)(?: \([+-]\d+ %\))?")
+_NUMBERS = re.compile(r"[\d.]+ → [\d.]+ (?:ml|mm²)(?: \([+-]\d+ %\))?")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,6 +18,7 @@ from radiolucent.findings.change import (
     default_change,
     grew,
     site_change,
+    three_digits,
 )
 from radiolucent.findings.reading import EngineRef, Finding, Localisation, Reading, Region
 from radiolucent.findings.tables import InvalidTable
@@ -55,7 +56,7 @@ def test_a_tumour_grows_from_forty_per_cent_of_volume(
 ) -> None:
     result = changed(a_reading(sized(volume_ml=now)), a_reading(sized(volume_ml=before)))
     assert result.level == level
-    assert f"{before:.3g} → {now:.3g} ml" in result.note
+    assert f"{three_digits(before)} → {three_digits(now)} ml" in result.note
     assert "[wen-2023]" in result.note
 
 
@@ -208,3 +209,7 @@ def test_a_site_table_with_a_fault_is_refused(tmp_path: Path, before: str, after
     path.write_text(packaged.replace(before, after, 1), encoding="utf-8")
     with pytest.raises(InvalidTable, match=why):
         site_change(path)
+
+
+def test_a_large_size_is_written_out() -> None:
+    assert [three_digits(value) for value in (17012.0, 999.9, 0.5, 0.0)] == ["17000", "1000", "0.5", "0"]
