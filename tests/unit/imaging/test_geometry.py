@@ -86,7 +86,7 @@ def test_a_bright_spot_lands_where_resizing_says(
 
 @given(RECORDS)
 def test_a_pixel_is_seen_where_its_centre_lies_in_the_target(record: PixelRecord) -> None:
-    points = np.stack(np.mgrid[0 : record.source_shape[0], 0 : record.source_shape[1]], axis=-1).astype(np.float64)
+    points = np.moveaxis(np.mgrid[0 : record.source_shape[0], 0 : record.source_shape[1]], 0, -1).astype(np.float64)
     beyond = np.array(record.target_shape) - 0.5
     target = record.to_target(points)
     inside = ((target >= -0.5) & (target <= beyond)).all(axis=-1)
