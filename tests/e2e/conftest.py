@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,23 +24,26 @@ def browser() -> Iterator[Any]:
         launched.close()
 
 
-@pytest.fixture(scope="session")
-def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+@contextmanager
+def _served(home: Path) -> Iterator[Server]:
     if chromium() is None:
         pytest.skip("needs chromium: run scripts/install-peers")
-    server = Server(tmp_path_factory.mktemp("room") / "demo")
+    server = Server(home / "demo")
     yield server
     server.close()
+
+
+@pytest.fixture(scope="session")
+def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with _served(tmp_path_factory.mktemp("room")) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
 def own_room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """For files whose tests change what stands in the worklist: nobody else sees it."""
-    if chromium() is None:
-        pytest.skip("needs chromium: run scripts/install-peers")
-    server = Server(tmp_path_factory.mktemp("own") / "demo")
-    yield server
-    server.close()
+    with _served(tmp_path_factory.mktemp("own")) as server:
+        yield server
 
 
 @pytest.fixture
