@@ -26,6 +26,7 @@ def train(
     epochs: Annotated[int | None, typer.Option(min=1, help="Default: the engine's recipe.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same weights.")] = 0,
     phantoms: Annotated[int, typer.Option(min=0, help="Synthetic studies to mix in.")] = 0,
+    members: Annotated[int, typer.Option(min=1, help="Above 1: so many fits, joined to one network.")] = 1,
     folds: Annotated[int, typer.Option(min=1, help="Above 1: a cross-validation by group first.")] = 1,
     evidence_supervision: Annotated[
         bool, typer.Option("--evidence-supervision/--no-evidence-supervision", help="Teach the map with the outlines.")
@@ -44,7 +45,10 @@ def train(
     pack: Annotated[
         Path | None, typer.Option(help="File of images at training resolution: made where missing, else used.")
     ] = None,
-    weights: Annotated[Path | None, typer.Option(help="Release this checkpoint instead of fitting one.")] = None,
+    weights: Annotated[
+        list[Path] | None,
+        typer.Option(help="Release this checkpoint instead of fitting; can be repeated: they are joined."),
+    ] = None,
     volumes: Annotated[Path | None, typer.Option(help="Folder of whole series for the card; never trained on.")] = None,
 ) -> None:
     """Fit, calibrate, measure and release one engine. Without --out only the pack is made."""
@@ -62,12 +66,13 @@ def train(
             epochs=epochs,
             seed=seed,
             phantoms=phantoms,
+            members=members,
             folds=folds,
             evidence_supervision=evidence_supervision,
             resume=resume,
             pretrain=pretrain,
             patience=patience,
-            weights=weights,
+            weights=tuple(weights or ()),
             pack=pack,
             volumes=volumes,
         )
@@ -124,7 +129,7 @@ def _with_ablation(
 
     from radiolucent.training.ablation import compare_supervision
 
-    bare = replace(plan, weights=None, folds=1)
+    bare = replace(plan, weights=(), members=1, folds=1)
     return replace(plan, ablation=compare_supervision(engine, data, work / "ablation", plan=bare, report=report))
 
 

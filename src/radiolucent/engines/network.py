@@ -125,6 +125,17 @@ class _Features(nn.Module):
         return torch.as_tensor(y)
 
 
+class _Branches(nn.Module):
+    """Several feature extractors on one image, their channels one behind the other."""
+
+    def __init__(self, branches: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(branches)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([branch(x) for branch in self.branches], dim=1)
+
+
 def pool_evidence(evidence: Tensor, pooling: str, sharpness: float | None) -> Tensor:
     """Pool maps ``(N, K, h, w)`` to logits ``(N, K)`` without the bias.
 
@@ -164,14 +175,16 @@ class EvidenceNet(nn.Module):
         further traits. ``0`` and ``0``: none, and the maps are ``evidence(features)``.
     shown : so many of the last traits are given out as findings, behind the others, each with its own map.
     mirrored : True reads the image and its mirror image and gives the mean of both maps: twice the time.
+    branches : feature extractors side by side, as `join_networks` makes them of an ensemble.
 
     Attributes
     ----------
-    features : module, (N, channels, H, W) → (N, top, H / grid_stride, W / grid_stride); the Grad-CAM target layer.
-    evidence : ``Conv2d(top, K, 1, bias=False)``.
+    features : module, (N, channels, H, W) → (N, branches * top, H / grid_stride, W / grid_stride); the Grad-CAM
+        target layer.
+    evidence : ``Conv2d(branches * top, K, 1, bias=False)``.
     bias : float32 (K,) buffer: ``logit = pool(M) + bias``.
-    site_heads : ``Conv2d(top, sites * K, 1, bias=False)``: what each site adds to the maps. The share of each site is
-        the softmax of its trait logit, so the maps stay linear in `features` once the image is routed.
+    site_heads : ``Conv2d(branches * top, sites * K, 1, bias=False)``: what each site adds to the maps. The share of
+        each site is the softmax of its trait logit, so the maps stay linear in `features` once the image is routed.
     """
 
     def __init__(
@@ -191,11 +204,14 @@ class EvidenceNet(nn.Module):
         traits: int = 0,
         shown: int = 0,
         mirrored: bool = False,
+        branches: int = 1,
     ) -> None:
         super().__init__()
         self.pooling, self.sharpness = pooling, sharpness
         self.sites, self.shown, self.mirrored = sites, shown, mirrored
-        self.features = _Features(channels, stem, widths, depths, top, grid_stride, norm)
+        parts = [_Features(channels, stem, widths, depths, top, grid_stride, norm) for _ in range(branches)]
+        self.features: nn.Module = parts[0] if branches == 1 else _Branches(parts)
+        top *= branches
         self.evidence = nn.Conv2d(top, findings, 1, bias=False)
         # most cells are background: start there, since this layer has no bias to learn it with
         nn.init.normal_(self.evidence.weight, mean=-0.1, std=0.05)
@@ -259,6 +275,44 @@ class EvidenceNet(nn.Module):
             heads = self.site_heads(features).unflatten(1, (self.sites, -1))
             evidence = evidence + (share[:, :, None, None, None] * heads).sum(dim=1)
         return evidence, maps, described
+
+
+def join_networks(members: Sequence[EvidenceNet], arguments: dict[str, Any]) -> EvidenceNet:
+    """An ensemble as one network: each member is a branch, and every map is the mean of the members' maps.
+
+    The mean of linear maps is a linear map of all features together, so the contract stays what it was: one pass, maps
+    that pool to the logits, Grad-CAM at `features`. The image is routed to its site once, by the members' mean maps.
+
+    Parameters
+    ----------
+    members : one branch each; a single one comes back as it is.
+    arguments : of `EvidenceNet`, with which each was built.
+
+    Returns
+    -------
+    `EvidenceNet` with ``branches=len(members)``, in evaluation mode.
+
+    Raises
+    ------
+    InvalidBundle
+        If there is no member, or one has other weights than `arguments` give.
+    """
+    if not members:
+        raise InvalidBundle("no network to join")
+    if len(members) == 1:
+        return members[0]
+    try:
+        joined: EvidenceNet = EvidenceNet(**arguments, branches=len(members)).eval()
+        with torch.no_grad():
+            for branch, member in zip(joined.features.get_submodule("branches").children(), members, strict=True):
+                branch.load_state_dict(member.features.state_dict())
+            heads = {name: value for name, value in joined.state_dict().items() if not name.startswith("features.")}
+            for name, value in heads.items():
+                parts = [member.state_dict()[name] for member in members]
+                value.copy_(torch.cat(parts, dim=1) / len(parts) if value.ndim > 1 else torch.stack(parts).mean(dim=0))
+    except (AttributeError, KeyError, RuntimeError, TypeError) as error:
+        raise InvalidBundle(f"{len(members)} networks can't be joined to one: {error}") from error
+    return joined
 
 
 NETWORKS: dict[str, type[nn.Module]] = {"evidence-net": EvidenceNet}

@@ -207,7 +207,8 @@ def load_twin(bundle: Bundle) -> torch.nn.Module:
             raise InvalidBundle(
                 f"{bundle.label}: graph.onnx holds no {name} of shape {tuple(value.shape)} for the twin"
             )
-        weights[name] = torch.from_numpy(onnx.numpy_helper.to_array(tensor).copy())
+        # wide weights may be stored in half precision: the graph widens them as well
+        weights[name] = torch.from_numpy(onnx.numpy_helper.to_array(tensor).astype(value.numpy().dtype))
     network.load_state_dict(weights)
     return network.eval()
 

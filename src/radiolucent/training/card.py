@@ -76,6 +76,7 @@ def write_card(
         "## How it was made",
         f"- `{training.command}`" if training else "",
         f"- {training.parameters} weights, {training.epochs} epochs, seed {training.seed}" if training else "",
+        _ensemble(bundle),
         f"- Loss: {recipe.loss.describe()}",
         f"- Calibration: {_calibrated_on(bundle)}",
         f"- Operating points: {bundle.operating_points.rule}" if bundle.operating_points else "",
@@ -84,6 +85,13 @@ def write_card(
         f"- The figures: `radiolucent evaluate {recipe.engine} --data DIR --split val --json`",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _ensemble(bundle: Bundle) -> str:
+    twin = bundle.manifest.twin
+    if twin is None or "branches" not in twin.arguments:
+        return ""
+    return f"- An ensemble of {twin.arguments['branches']} fits, joined to one network: each map is the mean of theirs"
 
 
 def _calibrated_on(bundle: Bundle) -> str:

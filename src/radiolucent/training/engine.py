@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from radiolucent.engines.bundle import load_bundle
-from radiolucent.engines.network import EvidenceNet
+from radiolucent.engines.network import EvidenceNet, join_networks
 from radiolucent.errors import OutputExists, SetupError
 from radiolucent.evaluate.layouts import read_rows
 from radiolucent.evaluate.report import evaluate
 from radiolucent.evaluate.volumes import evaluate_volumes
 from radiolucent.training.card import write_card
 from radiolucent.training.datasets import build_pack
-from radiolucent.training.fit import CHECKPOINT, Progress, fit, load_checkpoint
+from radiolucent.training.fit import CHECKPOINT, Fitted, Progress, fit, load_checkpoint
 from radiolucent.training.pack import Pack, join_packs, load_pack, save_pack
 from radiolucent.training.pretrain import pretrain
 from radiolucent.training.recipe import EngineRecipe
@@ -38,12 +38,13 @@ class Plan:
     ----------
     epochs : None takes the recipe's.
     phantoms : synthetic studies mixed in.
+    members : fits of seeds one after another, joined to one network whose maps are the mean of theirs.
     folds : above 1, a cross-validation by group first; the bundle comes from the layout's own split all the same.
     evidence_supervision : False leaves the outlines out of the loss, for comparison.
     resume : go on from the checkpoint in the work folder.
     pretrain : epochs of learning without labels before the fit, on all training images; 0 for none.
     patience : end early after so many looks at validation without a better one; None fits all epochs.
-    weights : release this checkpoint (made on another machine, say) instead of fitting.
+    weights : release these checkpoints (made on another machine, say), joined if several, instead of fitting.
     pack : read the images from this file instead of preprocessing the folders again.
     volumes : folder of whole series that the card also reports on; never trained on.
     ablation : what `training.ablation.compare_supervision` gave, for the card.
@@ -52,12 +53,13 @@ class Plan:
     epochs: int | None = None
     seed: int = 0
     phantoms: int = 0
+    members: int = 1
     folds: int = 1
     evidence_supervision: bool = True
     resume: bool = False
     pretrain: int = 0
     patience: int | None = None
-    weights: Path | None = None
+    weights: tuple[Path, ...] = ()
     pack: Path | None = None
     volumes: Path | None = None
     ablation: dict[str, dict[str, Any]] | None = None
@@ -105,31 +107,9 @@ def train(
     work = work or out.with_name(out.name + ".work")
     pack = load_pack(plan.pack) if plan.pack else make_pack(engine, data, report=report)
     folds = _cross_validate(pack, recipe, work, plan, tell) if plan.folds > 1 else None
-    mixed = pack
-    if plan.phantoms and plan.weights is None:
-        synthetic = synthetic_pack(
-            recipe, plan.phantoms, seed=plan.seed, report=lambda done, total: tell("drawing", done, total)
-        )
-        mixed = join_packs(pack, synthetic)
-    if plan.weights is not None:
-        stored = load_checkpoint(plan.weights)
-        network = EvidenceNet(findings=len(recipe.findings), channels=recipe.channels, **recipe.network)
-        network.load_state_dict(stored["average"])
-        epochs, seed = int(stored["epoch"]), int(stored["seed"])
-    else:
-        fitted = fit(
-            mixed,
-            recipe,
-            work,
-            epochs=plan.epochs,
-            seed=plan.seed,
-            resume=plan.resume,
-            patience=plan.patience,
-            features=_features(mixed, recipe, work, plan, tell),
-            report=partial(_tell_fit, tell),
-        )
-        network, epochs, seed = fitted.network, fitted.epochs, fitted.seed
-
+    members, origin = _members(engine, pack, recipe, work, plan, tell)
+    recipe, arguments = _joined(recipe, len(members)), _arguments(recipe)
+    network = join_networks(members, arguments)
     routing = measure_routing(network, recipe, pack.rows(pack.split == "val")) if recipe.sites else None
 
     def card(folder: Path) -> str:
@@ -157,18 +137,77 @@ def train(
         for row in read_rows(folder)
         if row.split == "train" and row.outlined and recipe.prior_rows.items() <= row.subgroups.items()
     ]
-    command = plan.command or default_command(engine, plan)
     return release(
         network,
         recipe,
         scope,
         pack=pack,
         rows=rows,
-        origin=Origin(command=command, seed=seed, epochs=epochs),
+        origin=origin,
         out=out,
         card=card,
         synthetic=_unseen_studies(recipe, tell) if recipe.phantom_findings else None,
     )
+
+
+def _members(
+    engine: str, pack: Pack, recipe: EngineRecipe, work: Path, plan: Plan, tell: Report
+) -> tuple[list[EvidenceNet], Origin]:
+    """Networks with trained weights, and where those come from."""
+    command = plan.command or default_command(engine, plan)
+    if plan.weights:
+        stored = [load_checkpoint(path) for path in plan.weights]
+        members = [EvidenceNet(**_arguments(recipe)) for _ in stored]
+        for network, weights in zip(members, stored, strict=True):
+            network.load_state_dict(weights["average"])
+        epochs = max(int(weights["epoch"]) for weights in stored)
+        return members, Origin(command=command, seed=int(stored[0]["seed"]), epochs=epochs)
+    mixed = pack
+    if plan.phantoms:
+        synthetic = synthetic_pack(
+            recipe, plan.phantoms, seed=plan.seed, report=lambda done, total: tell("drawing", done, total)
+        )
+        mixed = join_packs(pack, synthetic)
+    fits = []
+    for index in range(plan.members):
+        one = replace(plan, seed=plan.seed + index)
+        if plan.members == 1:
+            fits.append(_fit(mixed, recipe, work, one, tell, what="fitting"))
+            continue
+        what = f"fitting member {index + 1} of {plan.members}"
+        fits.append(_fit_part(mixed, recipe, work / f"member-{index + 1}", one, tell, what=what))
+    return [fitted.network for fitted in fits], Origin(
+        command=command, seed=fits[0].seed, epochs=max(fitted.epochs for fitted in fits)
+    )
+
+
+def _fit_part(pack: Pack, recipe: EngineRecipe, folder: Path, plan: Plan, tell: Report, *, what: str) -> Fitted:
+    """One of several fits: goes on from its checkpoint if the plan resumes and this one had begun."""
+    begun = (folder / CHECKPOINT).is_file()
+    return _fit(pack, recipe, folder, replace(plan, resume=plan.resume and begun), tell, what=what)
+
+
+def _fit(pack: Pack, recipe: EngineRecipe, folder: Path, plan: Plan, tell: Report, *, what: str) -> Fitted:
+    return fit(
+        pack,
+        recipe,
+        folder,
+        epochs=plan.epochs,
+        seed=plan.seed,
+        resume=plan.resume,
+        patience=plan.patience,
+        features=_features(pack, recipe, folder, plan, tell),
+        report=partial(_tell_fit, tell, what=what),
+    )
+
+
+def _arguments(recipe: EngineRecipe) -> dict[str, Any]:
+    return {"findings": len(recipe.findings), "channels": recipe.channels, **recipe.network}
+
+
+def _joined(recipe: EngineRecipe, members: int) -> EngineRecipe:
+    """The recipe of the network that `join_networks` makes of so many members."""
+    return replace(recipe, network={**recipe.network, "branches": members}) if members > 1 else recipe
 
 
 def _unseen_studies(recipe: EngineRecipe, tell: Report) -> Pack:
@@ -206,6 +245,8 @@ def default_command(engine: str, plan: Plan) -> str:
     words.append(f"--seed {plan.seed}")
     if plan.phantoms:
         words.append(f"--phantoms {plan.phantoms}")
+    if plan.members > 1:
+        words.append(f"--members {plan.members}")
     if not plan.evidence_supervision:
         words.append("--no-evidence-supervision")
     if plan.pretrain:
@@ -219,17 +260,7 @@ def _cross_validate(pack: Pack, recipe: EngineRecipe, work: Path, plan: Plan, te
     results = []
     for fold in range(plan.folds):
         rows, folder = pack.with_fold(fold, plan.folds), work / f"fold-{fold + 1}"
-        fitted = fit(
-            rows,
-            recipe,
-            folder,
-            epochs=plan.epochs,
-            seed=plan.seed,
-            patience=plan.patience,
-            resume=plan.resume and (folder / CHECKPOINT).is_file(),
-            features=_features(rows, recipe, folder, plan, tell),
-            report=partial(_tell_fit, tell, what=f"fold {fold + 1} of {plan.folds}"),
-        )
+        fitted = _fit_part(rows, recipe, folder, plan, tell, what=f"fold {fold + 1} of {plan.folds}")
         results.append(fitted.history[-1])
     return results
 

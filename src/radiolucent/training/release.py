@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnx.numpy_helper
 import torch
 from numpy.typing import NDArray
 
@@ -38,6 +39,8 @@ SCARCE_RULE = (
     "; findings with fewer than 5 positive validation images, by their uncalibrated score: the same on training, "
     "validation and synthetic images together, but never above 0.5"
 )
+# weights stored in half precision: 5.9 million fit into a bundle instead of 3; heads and norms stay whole
+_HALF = "features."
 # a network that sees nothing yet still needs a scale above 0
 _SMALLEST_SCALE = 0.1
 
@@ -67,7 +70,7 @@ def release(
 
     Parameters
     ----------
-    network : trained weights.
+    network : trained weights; those of its features are rounded to half precision, in place, and stored as such.
     pack : its ``val`` rows calibrate, set thresholds and display scales.
     rows : training rows with outlines, from which the priors are learned.
     synthetic : studies that no fit drew, for operating points that validation can't give.
@@ -86,7 +89,7 @@ def release(
     if out.exists():
         raise OutputExists(f"{out} exists already: choose another folder or remove it")
     out.parent.mkdir(parents=True, exist_ok=True)
-    network = network.cpu().eval()
+    network = round_features(network.cpu().eval())
     validation = with_shown(pack.rows(pack.split == "val"), recipe)
     recipe = recipe.reported
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".release-") as name:
@@ -149,7 +152,32 @@ def export_graph(network: EvidenceNet, recipe: EngineRecipe, path: Path) -> None
         # notes on the source code of each operation: a tenth of the file
         part.doc_string = ""
         del part.metadata_props[:]
+    _store_in_half(model.graph)
     onnx.save(model, path)
+
+
+def round_features(network: EvidenceNet) -> EvidenceNet:
+    """Round the convolutions of `features` to half precision, in place: what the bundle holds of them."""
+    with torch.no_grad():
+        for name, value in network.named_parameters():
+            if name.startswith(_HALF) and value.ndim > 1:
+                value.copy_(value.half().float())
+    return network
+
+
+def _store_in_half(graph: onnx.GraphProto) -> None:
+    """Keep weights of `features` in 16 bits where that loses nothing; ONNX Runtime widens them once, when it loads."""
+    for tensor in graph.initializer:
+        values = onnx.numpy_helper.to_array(tensor)
+        if not tensor.name.startswith(_HALF) or values.ndim < 2 or (values != values.astype(np.float16)).any():
+            continue
+        wide = f"{tensor.name}.float32"
+        for node in graph.node:
+            for index, name in enumerate(node.input):
+                if name == tensor.name:
+                    node.input[index] = wide
+        tensor.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float16), tensor.name))
+        graph.node.insert(0, onnx.helper.make_node("Cast", [tensor.name], [wide], to=onnx.TensorProto.FLOAT))
 
 
 def calibrated(

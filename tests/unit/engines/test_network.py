@@ -4,7 +4,7 @@ pytest.importorskip("torch", reason="needs the torch extra: make torch")
 
 import torch
 
-from radiolucent.engines.network import EvidenceNet, LevelNorm, build_network, pool_evidence
+from radiolucent.engines.network import EvidenceNet, LevelNorm, build_network, join_networks, pool_evidence
 from radiolucent.errors import InvalidBundle
 
 SMALL = {"findings": 3, "stem": 8, "widths": [16, 16, 16], "depths": [1, 1, 1], "top": 16}
@@ -132,3 +132,53 @@ def test_a_mirroring_network_reads_an_image_and_its_mirror_image_alike() -> None
     _, plain = network(film)
     _, other = network(film.flip(3))
     torch.testing.assert_close((plain + other.flip(3)) / 2, evidence)
+
+
+def members(count: int, **more: object) -> list[EvidenceNet]:
+    networks = []
+    for seed in range(count):
+        torch.manual_seed(seed)
+        network = EvidenceNet(**SMALL, **more)  # type: ignore[arg-type]
+        network.bias += torch.randn(3)
+        networks.append(network.eval())
+    return networks
+
+
+def test_the_maps_of_a_joined_network_are_the_mean_of_its_members() -> None:
+    parts = members(3)
+    joined = join_networks(parts, SMALL)
+    film = torch.randn(2, 1, 64, 64)
+    logits, evidence = joined(film)
+    torch.testing.assert_close(torch.stack([part(film)[1] for part in parts]).mean(dim=0), evidence)
+    bias = torch.stack([part.bias for part in parts]).mean(dim=0)
+    torch.testing.assert_close(pool_evidence(evidence, "log-sum-exp", 2.0) + bias, logits)
+    features = joined.features(film)
+    assert features.shape == (2, 48, 16, 16)
+    torch.testing.assert_close(joined.evidence(features), evidence)
+
+
+def test_a_joined_network_routes_by_the_mean_of_its_members_maps_of_sites() -> None:
+    options: dict[str, object] = {"sites": 2, "traits": 1, "shown": 1, "norm": "level"}
+    parts = members(2, **options)
+    joined = join_networks(parts, {**SMALL, **options})
+    film = torch.randn(1, 1, 64, 64)
+    features = [part.features(film) for part in parts]
+    weights = [part.traits.get_parameter("weight") for part in parts]
+    maps = [torch.nn.functional.conv2d(x, weight) for x, weight in zip(features, weights, strict=True)]
+    bias = torch.stack([part.traits.get_parameter("bias") for part in parts]).mean(dim=0)
+    expected = pool_evidence(torch.stack(maps).mean(dim=0), "log-sum-exp", 1.0) + bias
+    torch.testing.assert_close(expected, joined.describe(film)[2], atol=1e-4, rtol=1e-3)
+
+
+def test_one_member_stays_as_it_is() -> None:
+    (only,) = members(1)
+    assert join_networks([only], SMALL) is only
+
+
+def test_networks_of_another_make_are_not_joined() -> None:
+    with pytest.raises(InvalidBundle, match="no network to join"):
+        join_networks([], SMALL)
+    with pytest.raises(InvalidBundle, match="2 networks can't be joined"):
+        join_networks([*members(1), *members(1, norm="level")], SMALL)
+    with pytest.raises(InvalidBundle, match="2 networks can't be joined"):
+        join_networks(members(2), {**SMALL, "top": 32})

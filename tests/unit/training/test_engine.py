@@ -1,5 +1,6 @@
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,34 @@ def test_a_pack_is_fitted_by_the_program_for_bare_machines(
     assert "epoch 1 of 1" in capsys.readouterr().out
 
 
+def test_members_are_fitted_one_by_one_resumed_and_joined(folder: Path, tmp_path: Path) -> None:
+    make_pack("brain-mri", [folder], file=tmp_path / "set.pack")
+    told: set[str] = set()
+
+    def tell(what: str, done: int, total: int) -> None:
+        told.add(what.split(",")[0])
+
+    plan = Plan(epochs=1, seed=4, members=2, pack=tmp_path / "set.pack")
+    out = train("brain-mri", [folder], tmp_path / "b", plan=plan, report=tell)
+    assert {"fitting member 1 of 2", "fitting member 2 of 2"} <= told
+    checkpoints = tuple(tmp_path / "b.work" / f"member-{number}" / "checkpoint.pt" for number in (1, 2))
+    assert [load_checkpoint(path)["seed"] for path in checkpoints] == [4, 5]
+    bundle, card = load_bundle(out), (out / "card.md").read_text(encoding="utf-8")
+    assert bundle.manifest.twin is not None
+    assert bundle.manifest.twin.arguments["branches"] == 2
+    assert "ensemble of 2 fits" in card
+    assert "--members 2" in card
+    assert sum(file.stat().st_size for file in out.iterdir()) < 12e6
+    # the same weights, whether fitted, taken up again after the second was lost, or released from checkpoints
+    checkpoints[1].unlink()
+    again = train(
+        "brain-mri", [folder], tmp_path / "c", plan=replace(plan, resume=True), work=tmp_path / "b.work", report=tell
+    )
+    joined = train("brain-mri", [folder], tmp_path / "d", plan=replace(plan, weights=checkpoints), report=tell)
+    assert (again / "graph.onnx").read_bytes() == (out / "graph.onnx").read_bytes()
+    assert (joined / "graph.onnx").read_bytes() == (out / "graph.onnx").read_bytes()
+
+
 def test_an_engine_without_data_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match="no folder to train on"):
         train("brain-mri", [], tmp_path / "b")
@@ -75,5 +104,6 @@ def test_a_bundle_that_is_there_is_refused_before_any_work(folder: Path, tmp_pat
 
 
 def test_the_command_repeats_the_plan() -> None:
-    command = default_command("brain-mri", Plan(epochs=5, seed=3, phantoms=8, evidence_supervision=False, pretrain=4))
-    assert command.endswith("--epochs 5 --seed 3 --phantoms 8 --no-evidence-supervision --pretrain 4")
+    plan = Plan(epochs=5, seed=3, phantoms=8, members=2, evidence_supervision=False, pretrain=4)
+    command = default_command("brain-mri", plan)
+    assert command.endswith("--epochs 5 --seed 3 --phantoms 8 --members 2 --no-evidence-supervision --pretrain 4")

@@ -1,23 +1,37 @@
+import copy
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 
 pytest.importorskip("torch", reason="needs the torch extra: make torch")
 
+import onnx
 import torch
 from PIL import Image as Pillow
 
 from radiolucent.engines.bundle import load_bundle
-from radiolucent.engines.network import EvidenceNet
-from radiolucent.engines.runtime import verify
+from radiolucent.engines.network import EvidenceNet, join_networks
+from radiolucent.engines.runtime import load_twin, verify
 from radiolucent.errors import OutputExists
 from radiolucent.evaluate.layouts import Row
 from radiolucent.training.pack import Pack
 from radiolucent.training.recipe import EngineRecipe
 from radiolucent.training.recipes import find_recipe, find_scope
-from radiolucent.training.release import Origin, calibrated, display_scales, release, to_toml, with_emptied, with_shown
+from radiolucent.training.release import (
+    Origin,
+    calibrated,
+    display_scales,
+    export_graph,
+    release,
+    round_features,
+    to_toml,
+    with_emptied,
+    with_shown,
+)
 
 ORIGIN = Origin(command="radiolucent train brain-mri", seed=3, epochs=1)
 
@@ -214,3 +228,48 @@ def test_shown_traits_become_findings_with_labels_and_nothing_else_does() -> Non
     assert shown.labels.tolist() == [[1, 0], [0, 1]]
     assert with_shown(shown, recipe) is shown
     assert with_shown(pack, replace(recipe, network={})) is pack
+
+
+def graph_of(network: EvidenceNet, path: Path) -> onnx.ModelProto:
+    export_graph(network, replace(find_recipe("brain-mri"), size=32), path)
+    return onnx.load(path)
+
+
+def test_features_are_stored_in_half_precision_and_nothing_else_is(a_network: EvidenceNet, tmp_path: Path) -> None:
+    network = round_features(copy.deepcopy(a_network))
+    graph = graph_of(network, tmp_path / "half.onnx").graph
+    half = {tensor.name for tensor in graph.initializer if tensor.data_type == onnx.TensorProto.FLOAT16}
+    convolutions = {name for name, value in network.named_parameters() if value.ndim > 1}
+    assert half == convolutions - {"evidence.weight"}
+    session = onnxruntime.InferenceSession(tmp_path / "half.onnx")
+    images = np.random.default_rng(0).random((2, 1, 32, 32), dtype=np.float32)
+    _, maps = session.run(["logits", "evidence"], {"images": images})
+    with torch.no_grad():
+        np.testing.assert_allclose(network(torch.from_numpy(images))[1].numpy(), maps, atol=1e-5)
+
+
+def test_weights_that_half_precision_would_change_are_stored_whole(a_network: EvidenceNet, tmp_path: Path) -> None:
+    graph = graph_of(copy.deepcopy(a_network), tmp_path / "whole.onnx").graph
+    assert all(tensor.data_type != onnx.TensorProto.FLOAT16 for tensor in graph.initializer if tensor.name != "x")
+
+
+def test_a_joined_network_is_released_with_a_twin_of_as_many_branches(
+    a_network: EvidenceNet, small_pack: Pack, small_recipe: EngineRecipe, tmp_path: Path
+) -> None:
+    arguments: dict[str, Any] = {"findings": 3, "stem": 8, "widths": [16, 16], "depths": [1, 1], "top": 16}
+    torch.manual_seed(1)
+    joined = join_networks([a_network, EvidenceNet(**arguments)], arguments)
+    out = release(
+        joined,
+        replace(small_recipe, network={**small_recipe.network, "branches": 2}),
+        find_scope("brain-mri"),
+        pack=small_pack,
+        rows=rows_of(tmp_path),
+        origin=ORIGIN,
+        out=tmp_path / "brain-mri",
+        card=lambda folder: "# card\n",
+    )
+    bundle = load_bundle(out)
+    assert verify(bundle).twin_difference is not None
+    twin = load_twin(bundle)
+    assert sorted(twin.state_dict()) == sorted(joined.state_dict())
