@@ -33,6 +33,8 @@ from radiolucent.training.refit import refit_trait
 CHECKPOINT = "checkpoint.pt"
 # how the `source` of a synthetic row begins
 SYNTHETIC = "synthetic-"
+# a base rate is never taken to be below this, nor above its complement
+_RAREST = 0.01
 # batches on which the levels of norms are measured
 _SETTLING = 24
 
@@ -165,6 +167,10 @@ class _State:
         self.validation = pack.rows(pack.split == "val")
         torch.manual_seed(seed)
         network = EvidenceNet(findings=len(recipe.findings), channels=recipe.channels, **recipe.network)
+        self.weights = _row_weights(self.train, recipe)
+        if recipe.base_rates:
+            network.bias.copy_(torch.from_numpy(_log_odds(self.train, self.weights.numpy())))
+            nn.init.normal_(network.evidence.weight, std=0.05)
         if features is not None:
             start_from(network, recipe, features)
         self.network = network.to(device).to(memory_format=torch.channels_last)
@@ -180,7 +186,6 @@ class _State:
         self.looks_since_best = 0
         self.batches = max(1, len(self.train) // recipe.batch)
         self.steps = self.batches * epochs
-        self.weights = _row_weights(self.train, recipe)
 
     def run_epoch(self, epoch: int, tell: Callable[[int], None]) -> dict[str, float]:
         # every epoch has its own generator, so that a resumed fit draws what an uninterrupted one would
@@ -336,6 +341,14 @@ def _row_weights(pack: Pack, recipe: EngineRecipe) -> Tensor:
         part = _rare_first(pack.rows(chosen), recipe.balance)
         weights[chosen] = part / part.sum() * share
     return torch.from_numpy(weights)
+
+
+def _log_odds(pack: Pack, weights: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Log odds of each finding among rows drawn with these weights; 0 for one that no row tells of."""
+    known = np.isfinite(pack.labels) * weights[:, None]
+    rate = (np.nan_to_num(pack.labels) * known).sum(axis=0) / np.maximum(known.sum(axis=0), 1e-12)
+    rate = np.where(known.any(axis=0), np.clip(rate, _RAREST, 1 - _RAREST), 0.5)
+    return np.asarray(np.log(rate / (1 - rate)), dtype=np.float32)
 
 
 def _parts(pack: Pack, recipe: EngineRecipe) -> list[tuple[NDArray[np.bool_], float]]:

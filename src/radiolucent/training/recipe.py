@@ -112,6 +112,9 @@ class EngineRecipe:
     synthetic_findings : what the studies hold in turn; empty takes each of `findings`, then none.
     synthetic_share : of the images drawn for training; None lets synthetic rows count as others do.
     even_folders : True draws as many images from each folder, however many it holds.
+    base_rates : True gives each finding a fixed bias, its log odds among the images drawn, so that a map says what
+        speaks for the finding beyond its base rate. Where no outlines teach it, the map of a rare finding is else
+        below 0 everywhere, and nothing of it is shown.
     """
 
     engine: str
@@ -141,6 +144,7 @@ class EngineRecipe:
     synthetic_findings: tuple[tuple[str, ...], ...] = ()
     synthetic_share: float | None = None
     even_folders: bool = False
+    base_rates: bool = False
     network: dict[str, Any] = field(default_factory=dict)
     augmentation: Augmentation = field(default_factory=Augmentation)
     loss: Loss = field(default_factory=Loss)

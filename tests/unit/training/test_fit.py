@@ -201,3 +201,21 @@ def test_a_fit_with_patience_ends_early_and_gives_back_its_best_weights(
 def test_figures_without_a_look_at_validation_have_no_score() -> None:
     assert np.isnan(score({"loss": 1.0}))
     assert score({"loss": 1.0, "auroc": 0.5, "hit_rate": float("nan")}) == 0.5
+
+
+def test_base_rates_are_the_log_odds_of_what_is_drawn_and_stay_as_they_are(
+    small_pack: Pack, small_recipe: EngineRecipe, tmp_path: Path
+) -> None:
+    train = np.flatnonzero(small_pack.split == "train")
+    labels = np.zeros_like(small_pack.labels)
+    labels[train[:3], 0] = 1
+    labels[train, 1] = np.nan
+    labels[train[:4], 2] = (1, 1, 0, np.nan)
+    pack = replace(
+        small_pack, labels=labels, split=np.array(["train" if row in train else "test" for row in range(24)])
+    )
+    fitted = fit(pack, replace(small_recipe, balance=0.0, base_rates=True), tmp_path, epochs=1, device="cpu")
+    expected = [np.log(3 / (len(train) - 3)), 0.0, np.log(2 / (len(train) - 3))]
+    np.testing.assert_allclose(fitted.network.bias.numpy(), expected, rtol=1e-5)
+    plain = fit(pack, replace(small_recipe, balance=0.0), tmp_path / "plain", epochs=1, device="cpu")
+    assert not plain.network.bias.any()

@@ -37,6 +37,7 @@ RECIPE = EngineRecipe(
     synthetic_options={"rows": [512]},
     synthetic_findings=(*((name,) for name in _SYNTHETIC), ("effusion",), ("pneumothorax",), ("nodule",), ()),
     synthetic_share=0.2,
+    base_rates=True,
     network={
         "stem": 16,
         "widths": [32, 64, 128, 160],
