@@ -14,8 +14,10 @@ LEAST_SENSITIVITY = 0.90
 _REAL = ("slope", "intercept", "covariance")
 RULE = (
     "the highest threshold with sensitivity ≥ 0.90 on the calibration cases (single slices), moved to the middle of "
-    "the gap below it"
+    "the gap below it; of several folders each that shows the finding 5 times or more, the lowest of theirs"
 )
+# positive cases from which on a folder has a say of its own
+_FEWEST = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,8 +146,18 @@ def spread_of_scaling(
     )
 
 
-def choose_point(probabilities: NDArray[np.floating], truth: NDArray[np.bool_]) -> Point:
+def choose_point(
+    probabilities: NDArray[np.floating], truth: NDArray[np.bool_], folders: NDArray[np.str_] | None = None
+) -> Point:
     """The operating point by `RULE`.
+
+    A threshold that keeps its promise on all cases together can break it in a small folder whose cases are harder.
+
+    Parameters
+    ----------
+    probabilities : (cases,)
+    truth : bool (cases,)
+    folders : (cases,), where each comes from; None: all from one.
 
     Raises
     ------
@@ -153,6 +165,10 @@ def choose_point(probabilities: NDArray[np.floating], truth: NDArray[np.bool_]) 
         If there is no positive or no negative case.
     """
     threshold = choose_threshold(probabilities, truth, LEAST_SENSITIVITY)
+    for name in np.unique(folders) if folders is not None else ():
+        rows = folders == name
+        if truth[rows].sum() >= _FEWEST and not truth[rows].all():
+            threshold = min(threshold, choose_threshold(probabilities[rows], truth[rows], LEAST_SENSITIVITY))
     called = probabilities >= threshold
     return Point(
         probability=threshold,

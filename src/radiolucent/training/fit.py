@@ -357,7 +357,7 @@ def _parts(pack: Pack, recipe: EngineRecipe) -> list[tuple[NDArray[np.bool_], fl
     mixed = recipe.synthetic_share is not None and bool(synthetic.any()) and not bool(synthetic.all())
     real = ~synthetic if mixed else np.ones(len(pack), dtype=np.bool_)
     left = 1.0 - float(recipe.synthetic_share or 0) * mixed
-    folders = np.array([source.rpartition("/")[0] for source in pack.source]) if recipe.even_folders else None
+    folders = pack.folders if recipe.even_folders else None
     names = [""] if folders is None else sorted(set(folders[real]))
     parts = [(real if folders is None else real & (folders == name), left / len(names)) for name in names]
     return [*parts, (synthetic, 1.0 - left)] if mixed else parts

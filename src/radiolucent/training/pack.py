@@ -75,6 +75,11 @@ class Pack:
     def __len__(self) -> int:
         return len(self.images)
 
+    @property
+    def folders(self) -> NDArray[np.str_]:
+        """The folder that each row came from, str ``(N,)``; empty for synthetic rows."""
+        return np.array([source.rpartition("/")[0] for source in self.source], dtype=np.str_)
+
     def rows(self, chosen: NDArray[Any]) -> Pack:
         """The pack of some rows, chosen by index or by a boolean mask."""
         arrays: dict[str, Any] = {

@@ -208,7 +208,7 @@ def calibrated(
         truth = cases.labels[known, index] > 0.5
         scaling = fit_scaling(logits[known, index], truth)
         spread = spread_of_scaling(logits[known, index], truth, cases.group[known])
-        point = choose_point(scaling(logits[known, index]), truth)
+        point = choose_point(scaling(logits[known, index]), truth, cases.folders[known])
         calibration[name] = {
             "slope": round(scaling.slope, 6),
             "intercept": round(scaling.intercept, 6),

@@ -48,6 +48,19 @@ def test_the_chosen_point_keeps_its_promise(seed: int) -> None:
     assert point.specificity == (~called[~truth]).mean()
 
 
+def test_the_point_keeps_its_promise_in_every_folder_that_shows_the_finding_often_enough() -> None:
+    truth = np.array([True] * 60 + [False] * 40 + [True] * 5 + [False] * 5)
+    probabilities = np.concatenate([np.linspace(0.8, 0.9, 60), np.linspace(0, 0.1, 40), [0.3] * 5, [0.02] * 5])
+    folders = np.array(["large"] * 100 + ["small"] * 10)
+    assert choose_point(probabilities, truth).probability > 0.7
+    point = choose_point(probabilities, truth, folders)
+    assert 0.02 < point.probability < 0.3
+    assert (point.sensitivity, point.specificity) == (1.0, 1.0)
+    # four cases are too few to have a say
+    truth[104] = False
+    assert choose_point(probabilities, truth, folders).probability > 0.7
+
+
 def test_the_rule_states_the_least_sensitivity() -> None:
     assert f"{LEAST_SENSITIVITY:.2f}" in RULE
 
