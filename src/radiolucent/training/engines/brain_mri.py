@@ -29,7 +29,7 @@ RECIPE = EngineRecipe(
 
 SCOPE = Scope(
     engine="brain-mri",
-    version="0.1.2",
+    version="0.2.0",
     study_rule="largest-slab",
     slab_mm=15.0,
     licence="CC-BY-4.0",
@@ -42,8 +42,9 @@ SCOPE = Scope(
     splits=(
         "Contiguous blocks of image numbers with neighbours dropped between them, a proxy for patients: the "
         "set has no patient numbers, so a patient may still stand on both sides. Validation chose "
-        "calibration, operating points and display scales, and was looked at when the schedule was lengthened; "
-        "the weights are those after the last epoch, not the best ones seen."
+        "calibration, operating points and display scales, and was looked at when the first fit's schedule was "
+        "lengthened and when a second fit was joined to it; the weights are those after the last epochs, not the best "
+        "ones seen."
     ),
     shortcuts=(
         "Every training image holds one tumour: absence is learned from cells outside the outlines, from heads "
