@@ -119,7 +119,7 @@ def test_the_same_study_shows_its_heatmap_where_the_profile_allows_it(shown: Pat
     assert {"glioma-parametric-map.dcm", "glioma-segmentation.dcm", "key-objects.dcm"} <= names
     assert any("overlay" in name for name in names)
     told = (shown / "report.html").read_text(encoding="utf-8") + (shown / "terminal.txt").read_text(encoding="utf-8")
-    assert sum(place in told for place in places(shown)) >= 5
+    assert sum(place in told for place in places(shown)) >= 4  # area, size, volume and side at least
     assert {"left", "right"} & set(places(shown))
     assert list(pictures(next((shown / "insight").glob("*.html")), drawn_on=True))
 

@@ -64,7 +64,7 @@ SCOPE = Scope(
             "Learned from untreated tumours; cavities and scars after surgery or radiation were not in the "
             "training data.",
             "Adults; the ages in the training data are not known.",
-            "Pixel spacing is needed to see structures at the right size; without it the head is taken to be "
+            "Pixel spacing is needed to see structures at their true size; without it the head is taken to be "
             "195 mm long.",
         ],
     },
