@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import shutil
@@ -70,7 +71,7 @@ def release(
 
     Parameters
     ----------
-    network : trained weights; those of its features are rounded to half precision, in place, and stored as such.
+    network : trained weights; the bundle holds those of its features in half precision, and all figures are of these.
     pack : its ``val`` rows calibrate, set thresholds and display scales.
     rows : training rows with outlines, from which the priors are learned.
     synthetic : studies that no fit drew, for operating points that validation can't give.
@@ -89,7 +90,7 @@ def release(
     if out.exists():
         raise OutputExists(f"{out} exists already: choose another folder or remove it")
     out.parent.mkdir(parents=True, exist_ok=True)
-    network = round_features(network.cpu().eval())
+    network = round_features(copy.deepcopy(network).cpu().eval())
     validation = with_shown(pack.rows(pack.split == "val"), recipe)
     recipe = recipe.reported
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".release-") as name:
