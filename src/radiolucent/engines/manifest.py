@@ -38,6 +38,7 @@ class InputSpec(_Table):
     width: int = Field(gt=0)
     channels: int = Field(gt=0, default=1)
     spacing_mm: float | None = Field(default=None, gt=0, description="mm per input pixel where the recipe resamples")
+    margin: int = Field(default=0, ge=0, description="pixels of a placed film that lie outside the input, each side")
     window: tuple[float, float] | None = Field(default=None, description="modality values that become black and white")
     depth: int | None = Field(default=None, gt=0, description="slices of a network that takes whole volumes")
 

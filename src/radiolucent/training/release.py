@@ -373,6 +373,8 @@ def make_manifest(
             "width": recipe.size,
             "channels": recipe.channels,
             **({"spacing_mm": recipe.spacing_mm} if recipe.spacing_mm else {}),
+            # where no spacing sets the scale, the input is cut out of the canvas as it is in training
+            **({"margin": (recipe.canvas - recipe.size) // 2} if not recipe.spacing_mm and not recipe.crops else {}),
         },
         "head": head,
         "scope": scope.tables,

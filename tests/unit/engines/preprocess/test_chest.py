@@ -51,6 +51,14 @@ def test_a_place_leads_back_to_its_pixel() -> None:
     assert np.abs(place - (60.5, 30.5)).max() < 4
 
 
+def test_with_a_margin_the_input_is_the_middle_of_a_larger_one() -> None:
+    film = a_film()
+    whole, _ = prepare(film[None], None, InputSpec(recipe="chest", height=72, width=72))
+    middle, record = prepare(film[None], None, InputSpec(recipe="chest", height=64, width=64, margin=4))
+    np.testing.assert_array_equal(middle, whole[:, :, 4:68, 4:68])
+    np.testing.assert_allclose(record.to_source(np.array([[31.5, 31.5]])), [[59.5, 49.5]], atol=1.0)
+
+
 @pytest.mark.parametrize("value", [0.0, 17.0])
 def test_a_film_of_one_grey_gives_finite_numbers(value: float) -> None:
     batch, _ = prepare(np.full((1, 30, 40), value, dtype=np.float32), (0.2, 0.2), SPEC)
