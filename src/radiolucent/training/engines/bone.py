@@ -54,7 +54,7 @@ RECIPE = EngineRecipe(
 
 SCOPE = Scope(
     engine="bone",
-    version="0.2.0",
+    version="0.3.0",
     study_rule="image",
     slab_mm=None,
     licence="CC-BY-4.0",
@@ -68,8 +68,9 @@ SCOPE = Scope(
         "Blocks of image numbers with clusters of near duplicates kept together; the set has no patient numbers, so a "
         "patient may still stand on both sides. Validation chose calibration, operating point, display scale and the "
         "sharpness of the pooling (1 of 0.5, 1, 2, 3, 5 and 8, on 200 of the films; the weights were fitted with 3), "
-        "and was looked at when the schedule was lengthened from 21 epochs to 90 after 19, and when the levels of the "
-        "norms were measured on windows instead of whole films; the weights are those after the last epoch."
+        "and was looked at when the first fit's schedule was lengthened from 21 epochs to 90 after 19, when the levels "
+        "of the norms were measured on windows instead of whole films, and when a second fit was joined to the first; "
+        "the weights are those after the last epochs."
     ),
     shortcuts=(
         "Hardware: 72 of the 74 training and validation films with plates, screws, nails or wires are fractured, so "
