@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import copy
 import json
-import logging
 import shutil
 import tempfile
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
-import onnx.numpy_helper
 import torch
 from numpy.typing import NDArray
 
@@ -29,19 +25,17 @@ from radiolucent.imaging.body import body_box
 from radiolucent.training.augment import mirror_half
 from radiolucent.training.calibrate import RULE, choose_point, fit_scaling, spread_of_scaling
 from radiolucent.training.draw import cover_of
+from radiolucent.training.export import export_graph, round_features
 from radiolucent.training.measuring import predict
 from radiolucent.training.pack import Pack, join_packs
 from radiolucent.training.recipe import EngineRecipe, Scope
 
-_OPSET = 18
 # positive and negative validation images below which a finding isn't calibrated
 FEWEST = 5
 SCARCE_RULE = (
     "; findings with fewer than 5 positive validation images, by their uncalibrated score: the same on training, "
     "validation and synthetic images together, but never above 0.5"
 )
-# weights stored in half precision: 5.9 million fit into a bundle instead of 3; heads and norms stay whole
-_HALF = "features."
 # a network that sees nothing yet still needs a scale above 0
 _SMALLEST_SCALE = 0.1
 
@@ -120,65 +114,6 @@ def release(
         load_bundle(folder)
         shutil.move(folder, out)
     return out
-
-
-def export_graph(network: EvidenceNet, recipe: EngineRecipe, path: Path) -> None:
-    """Write the graph: input ``images``, outputs ``logits`` and ``evidence``, any number of images.
-
-    The graph is not optimised: its weights keep the twin's names, and ONNX Runtime optimises when it loads.
-    """
-    exporter = logging.getLogger("torch.onnx")
-    before, exporter.level = exporter.level, logging.ERROR
-    example = torch.zeros(2, recipe.channels, recipe.size, recipe.size)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the exporter's own deprecations
-            program = torch.onnx.export(
-                network.float().eval(),
-                (example,),
-                dynamo=True,
-                optimize=False,
-                opset_version=_OPSET,
-                input_names=["images"],
-                output_names=["logits", "evidence"],
-                dynamic_shapes={"x": {0: torch.export.Dim("n", min=1, max=4096)}},
-                verbose=False,
-            )
-    finally:
-        exporter.level = before
-    if program is None:
-        raise RuntimeError("the exporter gave no graph")
-    model = program.model_proto
-    for part in (*model.graph.node, *(node for function in model.functions for node in function.node)):
-        # notes on the source code of each operation: a tenth of the file
-        part.doc_string = ""
-        del part.metadata_props[:]
-    _store_in_half(model.graph)
-    onnx.save(model, path)
-
-
-def round_features(network: EvidenceNet) -> EvidenceNet:
-    """Round the convolutions of `features` to half precision, in place: what the bundle holds of them."""
-    with torch.no_grad():
-        for name, value in network.named_parameters():
-            if name.startswith(_HALF) and value.ndim > 1:
-                value.copy_(value.half().float())
-    return network
-
-
-def _store_in_half(graph: onnx.GraphProto) -> None:
-    """Keep weights of `features` in 16 bits where that loses nothing; ONNX Runtime widens them once, when it loads."""
-    for tensor in graph.initializer:
-        values = onnx.numpy_helper.to_array(tensor)
-        if not tensor.name.startswith(_HALF) or values.ndim < 2 or (values != values.astype(np.float16)).any():
-            continue
-        wide = f"{tensor.name}.float32"
-        for node in graph.node:
-            for index, name in enumerate(node.input):
-                if name == tensor.name:
-                    node.input[index] = wide
-        tensor.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float16), tensor.name))
-        graph.node.insert(0, onnx.helper.make_node("Cast", [tensor.name], [wide], to=onnx.TensorProto.FLOAT))
 
 
 def calibrated(

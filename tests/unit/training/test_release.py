@@ -1,15 +1,12 @@
-import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import pytest
 
 pytest.importorskip("torch", reason="needs the torch extra: make torch")
 
-import onnx
 import torch
 from PIL import Image as Pillow
 
@@ -25,9 +22,7 @@ from radiolucent.training.release import (
     Origin,
     calibrated,
     display_scales,
-    export_graph,
     release,
-    round_features,
     to_toml,
     with_emptied,
     with_shown,
@@ -228,29 +223,6 @@ def test_shown_traits_become_findings_with_labels_and_nothing_else_does() -> Non
     assert shown.labels.tolist() == [[1, 0], [0, 1]]
     assert with_shown(shown, recipe) is shown
     assert with_shown(pack, replace(recipe, network={})) is pack
-
-
-def graph_of(network: EvidenceNet, path: Path) -> onnx.ModelProto:
-    export_graph(network, replace(find_recipe("brain-mri"), size=32), path)
-    return onnx.load(path)
-
-
-def test_features_are_stored_in_half_precision_and_nothing_else_is(a_network: EvidenceNet, tmp_path: Path) -> None:
-    network = round_features(copy.deepcopy(a_network))
-    graph = graph_of(network, tmp_path / "half.onnx").graph
-    half = {tensor.name for tensor in graph.initializer if tensor.data_type == onnx.TensorProto.FLOAT16}
-    convolutions = {name for name, value in network.named_parameters() if value.ndim > 1}
-    assert half == convolutions - {"evidence.weight"}
-    session = onnxruntime.InferenceSession(tmp_path / "half.onnx")
-    images = np.random.default_rng(0).random((2, 1, 32, 32), dtype=np.float32)
-    _, maps = session.run(["logits", "evidence"], {"images": images})
-    with torch.no_grad():
-        np.testing.assert_allclose(network(torch.from_numpy(images))[1].numpy(), maps, atol=1e-5)
-
-
-def test_weights_that_half_precision_would_change_are_stored_whole(a_network: EvidenceNet, tmp_path: Path) -> None:
-    graph = graph_of(copy.deepcopy(a_network), tmp_path / "whole.onnx").graph
-    assert all(tensor.data_type != onnx.TensorProto.FLOAT16 for tensor in graph.initializer if tensor.name != "x")
 
 
 def test_a_joined_network_is_released_with_a_twin_of_as_many_branches(
