@@ -43,6 +43,12 @@ class InputSpec(_Table):
     depth: int | None = Field(default=None, gt=0, description="slices of a network that takes whole volumes")
 
     @model_validator(mode="after")
+    def _margin_is_cut_by_the_recipe(self) -> InputSpec:
+        if self.margin and self.recipe != "chest":
+            raise ValueError(f"recipe {self.recipe!r} cuts no margin: leave it out, or use 'chest'")
+        return self
+
+    @model_validator(mode="after")
     def _window_has_a_width(self) -> InputSpec:
         if self.window is not None and not self.window[0] < self.window[1]:
             raise ValueError(f"window {list(self.window)} must go from a smaller to a larger value")

@@ -72,3 +72,9 @@ def test_a_field_that_is_missing_unknown_or_out_of_range_is_named(
 
 def test_log_sum_exp_pooling_has_its_sharpness() -> None:
     assert HeadSpec(pooling="log-sum-exp", sharpness=2.0, grid=(4, 4)).sharpness == 2.0
+
+
+def test_a_margin_that_no_recipe_would_cut_is_refused(tmp_path: Path, text: str) -> None:
+    assert "[input]" in text
+    with pytest.raises(InvalidBundle, match="cuts no margin"):
+        load_manifest(written(tmp_path, text.replace("[input]", "[input]\nmargin = 4")))
