@@ -39,7 +39,14 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 
 # third-party package → the only places that may import it
 FENCES: dict[str, tuple[str, ...]] = {
-    "torch": ("engines.network", "engines.runtime", "explain.compiler", "explain.attribution", "training"),
+    "torch": (
+        "engines.network",
+        "engines.lite",
+        "engines.runtime",
+        "explain.compiler",
+        "explain.attribution",
+        "training",
+    ),
     "onnx": ("engines.runtime", "explain.compiler", "training"),
     "onnxscript": ("training",),
     "timm": ("explain.compiler",),
@@ -78,7 +85,7 @@ FENCES: dict[str, tuple[str, ...]] = {
 }
 
 # these need the torch extra as soon as they are imported; all other modules must not
-NEEDS_TORCH = ("engines.network", "explain.attribution", "explain.compiler", "training")
+NEEDS_TORCH = ("engines.network", "engines.lite", "explain.attribution", "explain.compiler", "training")
 HEAVY = ("torch", "onnx", "onnxscript", "captum", "sklearn", "shap", "lime")
 SLOW = ("SimpleITK", "highdicom", "fhir", "onnxruntime", "skimage", "scipy", "pydicom", *HEAVY)
 LONGEST_FILE = 400

@@ -172,7 +172,7 @@ MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"II*\x00", b"MM\x00*", b"BM6", b
 
 @pytest.mark.parametrize("path", _tracked(), ids=_named)
 def test_no_tracked_file_names_a_private_place(path: Path) -> None:
-    if b"\0" in path.read_bytes()[:8192] or path == Path(__file__):
+    if b"\0" in path.read_bytes() or path == Path(__file__):
         return
     assert PRIVATE.findall(path.read_text(encoding="utf-8")) == []
 

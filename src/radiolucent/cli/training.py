@@ -26,6 +26,9 @@ def train(
     epochs: Annotated[int | None, typer.Option(min=1, help="Default: the engine's recipe.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same weights.")] = 0,
     phantoms: Annotated[int, typer.Option(min=0, help="Synthetic studies to mix in.")] = 0,
+    backbone: Annotated[
+        str, typer.Option(help="residual or efficientnet-lite0 (begins with photographs). Default: the recipe's.")
+    ] = "",
     members: Annotated[int, typer.Option(min=1, help="Above 1: so many fits, joined to one network.")] = 1,
     folds: Annotated[int, typer.Option(min=1, help="Above 1: a cross-validation by group first.")] = 1,
     evidence_supervision: Annotated[
@@ -53,6 +56,8 @@ def train(
 ) -> None:
     """Fit, calibrate, measure and release one engine. Without --out only the pack is made."""
     with errors_to_exit(), progress_bar() as report:
+        if weights and members > 1:
+            raise SetupError("--weights releases what was fitted, so --members has nothing to fit: leave one out")
         make_pack, run = _trainer()
         if output is None:
             if pack is None:
@@ -66,6 +71,7 @@ def train(
             epochs=epochs,
             seed=seed,
             phantoms=phantoms,
+            backbone=backbone,
             members=members,
             folds=folds,
             evidence_supervision=evidence_supervision,

@@ -107,7 +107,7 @@ class TwinSpec(_Table):
     """The network's PyTorch twin: architecture name in `engines.network` and its arguments."""
 
     network: str
-    arguments: dict[str, int | float | str | bool | list[int]] = {}
+    arguments: dict[str, int | float | str | bool | list[int] | list[str]] = {}
 
 
 class Manifest(_Table):

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from radiolucent.engines import lite
 from radiolucent.errors import InvalidBundle
 
 _GROUP = 16
@@ -79,8 +80,18 @@ class _Block(nn.Module):
         return functional.relu(self.norm2(self.conv2(y)) + self.shortcut(x))
 
 
+def _residual_stages(stem: int, widths: Sequence[int], depths: Sequence[int], norm: str) -> list[nn.Module]:
+    stages: list[nn.Module] = []
+    for inputs, width, depth in zip((stem, *widths), widths, depths, strict=False):
+        blocks = [
+            _Block(inputs if index == 0 else width, width, 2 if index == 0 else 1, norm) for index in range(depth)
+        ]
+        stages.append(nn.Sequential(*blocks))
+    return stages
+
+
 class _Features(nn.Module):
-    """Residual stages at stride 4, 8, 16, … and a top-down path back to the finest of `grid_stride`."""
+    """Stages at stride 4, 8, 16, … and a top-down path back to the finest of `grid_stride`."""
 
     def __init__(
         self,
@@ -91,16 +102,16 @@ class _Features(nn.Module):
         top: int,
         grid_stride: int,
         norm: str,
+        backbone: str,
     ) -> None:
         super().__init__()
-        self.stem = nn.Sequential(nn.Conv2d(channels, stem, 5, 2, 2, bias=False), _norm(stem, norm), nn.ReLU())
-        stages, inputs = [], stem
-        for width, depth in zip(widths, depths, strict=True):
-            blocks = [
-                _Block(inputs if index == 0 else width, width, 2 if index == 0 else 1, norm) for index in range(depth)
-            ]
-            stages.append(nn.Sequential(*blocks))
-            inputs = width
+        if backbone == "efficientnet-lite0":
+            self.stem, stages, widths = lite.stem(channels), lite.stages(), lite.WIDTHS
+        elif backbone == "residual":
+            self.stem = nn.Sequential(nn.Conv2d(channels, stem, 5, 2, 2, bias=False), _norm(stem, norm), nn.ReLU())
+            stages = _residual_stages(stem, widths, depths, norm)
+        else:
+            raise ValueError(f"backbone {backbone!r} is not known: residual or efficientnet-lite0")
         self.stages = nn.ModuleList(stages)
         self.first = int(math.log2(grid_stride)) - 2
         self.laterals = nn.ModuleList([nn.Conv2d(width, top, 1, bias=False) for width in widths[self.first :]])
@@ -175,15 +186,16 @@ class EvidenceNet(nn.Module):
         further traits. ``0`` and ``0``: none, and the maps are ``evidence(features)``.
     shown : so many of the last traits are given out as findings, behind the others, each with its own map.
     mirrored : True reads the image and its mirror image and gives the mean of both maps: twice the time.
-    branches : feature extractors side by side, as `join_networks` makes them of an ensemble.
+    backbone : ``residual``, or ``efficientnet-lite0`` (see `engines.lite`), which needs no stem, widths or depths.
+    branches : backbones of feature extractors side by side, as `join_networks` makes them of an ensemble; empty: one.
 
     Attributes
     ----------
-    features : module, (N, channels, H, W) → (N, branches * top, H / grid_stride, W / grid_stride); the Grad-CAM
-        target layer.
-    evidence : ``Conv2d(branches * top, K, 1, bias=False)``.
+    features : module, (N, channels, H, W) → (N, B * top, H / grid_stride, W / grid_stride), where B is the number of
+        branches or 1; the Grad-CAM target layer.
+    evidence : ``Conv2d(B * top, K, 1, bias=False)``.
     bias : float32 (K,) buffer: ``logit = pool(M) + bias``.
-    site_heads : ``Conv2d(branches * top, sites * K, 1, bias=False)``: what each site adds to the maps. The share of
+    site_heads : ``Conv2d(B * top, sites * K, 1, bias=False)``: what each site adds to the maps. The share of
         each site is the softmax of its trait logit, so the maps stay linear in `features` once the image is routed.
     """
 
@@ -204,14 +216,16 @@ class EvidenceNet(nn.Module):
         traits: int = 0,
         shown: int = 0,
         mirrored: bool = False,
-        branches: int = 1,
+        branches: Sequence[str] = (),
+        backbone: str = "residual",
     ) -> None:
         super().__init__()
         self.pooling, self.sharpness = pooling, sharpness
         self.sites, self.shown, self.mirrored = sites, shown, mirrored
-        parts = [_Features(channels, stem, widths, depths, top, grid_stride, norm) for _ in range(branches)]
-        self.features: nn.Module = parts[0] if branches == 1 else _Branches(parts)
-        top *= branches
+        backbones = branches or (backbone,)
+        parts = [_Features(channels, stem, widths, depths, top, grid_stride, norm, one) for one in backbones]
+        self.features: nn.Module = _Branches(parts) if branches else parts[0]
+        top *= len(parts)
         self.evidence = nn.Conv2d(top, findings, 1, bias=False)
         # most cells are background: start there, since this layer has no bias to learn it with
         nn.init.normal_(self.evidence.weight, mean=-0.1, std=0.05)
@@ -277,7 +291,9 @@ class EvidenceNet(nn.Module):
         return evidence, maps, described
 
 
-def join_networks(members: Sequence[EvidenceNet], arguments: dict[str, Any]) -> EvidenceNet:
+def join_networks(
+    members: Sequence[EvidenceNet], arguments: Sequence[dict[str, Any]]
+) -> tuple[EvidenceNet, dict[str, Any]]:
     """An ensemble as one network: each member is a branch, and every map is the mean of the members' maps.
 
     The mean of linear maps is a linear map of all features together, so the contract stays what it was: one pass, maps
@@ -286,23 +302,27 @@ def join_networks(members: Sequence[EvidenceNet], arguments: dict[str, Any]) -> 
     Parameters
     ----------
     members : one branch each; a single one comes back as it is.
-    arguments : of `EvidenceNet`, with which each was built.
+    arguments : of `EvidenceNet`, of each member: they may differ in ``backbone`` alone.
 
     Returns
     -------
-    `EvidenceNet` with ``branches=len(members)``, in evaluation mode.
+    The network, in evaluation mode, and its arguments.
 
     Raises
     ------
     InvalidBundle
-        If there is no member, or one has other weights than `arguments` give.
+        If there is no member, or they can't be joined.
     """
     if not members:
         raise InvalidBundle("no network to join")
     if len(members) == 1:
-        return members[0]
+        return members[0], arguments[0]
+    shared, *others = [{name: value for name, value in one.items() if name != "backbone"} for one in arguments]
+    if any(other != shared for other in others):
+        raise InvalidBundle(f"{len(members)} networks can't be joined to one: they differ in more than the backbone")
+    shared["branches"] = [str(one.get("backbone", "residual")) for one in arguments]
     try:
-        joined: EvidenceNet = EvidenceNet(**arguments, branches=len(members)).eval()
+        joined: EvidenceNet = EvidenceNet(**shared).eval()
         with torch.no_grad():
             for branch, member in zip(joined.features.get_submodule("branches").children(), members, strict=True):
                 branch.load_state_dict(member.features.state_dict())
@@ -310,9 +330,9 @@ def join_networks(members: Sequence[EvidenceNet], arguments: dict[str, Any]) -> 
             for name, value in heads.items():
                 parts = [member.state_dict()[name] for member in members]
                 value.copy_(torch.cat(parts, dim=1) / len(parts) if value.ndim > 1 else torch.stack(parts).mean(dim=0))
-    except (AttributeError, KeyError, RuntimeError, TypeError) as error:
+    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise InvalidBundle(f"{len(members)} networks can't be joined to one: {error}") from error
-    return joined
+    return joined, shared
 
 
 NETWORKS: dict[str, type[nn.Module]] = {"evidence-net": EvidenceNet}

@@ -1,6 +1,7 @@
 """``python -m radiolucent.training PACK FOLDER``: fit a pack on a machine that has only numpy and torch.
 
-The checkpoint in FOLDER comes back and is released with ``radiolucent train ENGINE --weights FOLDER/checkpoint.pt``.
+An engine whose fit begins with weights from photographs needs their file as well (``--photographs``). The checkpoint in
+FOLDER comes back and is released with ``radiolucent train ENGINE --weights FOLDER/checkpoint.pt``.
 """
 
 from __future__ import annotations
@@ -24,12 +25,24 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--batch", type=int, default=None, help="images per step; the recipe's where left out")
     parser.add_argument("--resume", action="store_true")
+    parser.add_argument(
+        "--photographs", type=Path, default=None, help="the weights to begin with, where their package isn't installed"
+    )
     chosen = parser.parse_args(arguments)
     pack = load_pack(chosen.pack)
     recipe = find_recipe(pack.engine)
     if chosen.batch:
         recipe = replace(recipe, batch=chosen.batch)
-    fit(pack, recipe, chosen.folder, epochs=chosen.epochs, seed=chosen.seed, resume=chosen.resume, report=_print)
+    fit(
+        pack,
+        recipe,
+        chosen.folder,
+        epochs=chosen.epochs,
+        seed=chosen.seed,
+        resume=chosen.resume,
+        photographs=chosen.photographs,
+        report=_print,
+    )
     sys.stdout.write(f"{chosen.folder / CHECKPOINT}\n")
 
 

@@ -11,10 +11,13 @@ from numpy.typing import NDArray
 from radiolucent.evaluate.classification import choose_threshold, sensitivity, specificity
 
 LEAST_SENSITIVITY = 0.90
+# what is more likely than not is never called negative, however far the finding stands out on the calibration cases
+EVEN = 0.5
 _REAL = ("slope", "intercept", "covariance")
 RULE = (
     "the highest threshold with sensitivity ≥ 0.90 on the calibration cases (single slices), moved to the middle of "
-    "the gap below it; of several folders each that shows the finding 5 times or more, the lowest of theirs"
+    "the gap below it; of several folders each that shows the finding 5 times or more, the lowest of theirs; "
+    "0.50 at most"
 )
 # positive cases from which on a folder has a say of its own
 _FEWEST = 5
@@ -169,6 +172,7 @@ def choose_point(
         rows = folders == name
         if truth[rows].sum() >= _FEWEST and not truth[rows].all():
             threshold = min(threshold, choose_threshold(probabilities[rows], truth[rows], LEAST_SENSITIVITY))
+    threshold = min(threshold, EVEN)
     called = probabilities >= threshold
     return Point(
         probability=threshold,

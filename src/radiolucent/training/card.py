@@ -89,9 +89,12 @@ def write_card(
 
 def _ensemble(bundle: Bundle) -> str:
     twin = bundle.manifest.twin
-    if twin is None or "branches" not in twin.arguments:
+    branches = twin.arguments.get("branches") if twin else None
+    if not isinstance(branches, list):
         return ""
-    return f"- An ensemble of {twin.arguments['branches']} fits, joined to one network: each map is the mean of theirs"
+    backbones = [str(branch) for branch in branches]
+    kinds = " and ".join(f"{backbones.count(kind)} × {kind}" for kind in dict.fromkeys(backbones))
+    return f"- An ensemble of {len(backbones)} fits ({kinds}), joined to one network: each map is the mean of theirs"
 
 
 def _calibrated_on(bundle: Bundle) -> str:

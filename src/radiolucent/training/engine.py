@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -38,6 +39,7 @@ class Plan:
     ----------
     epochs : None takes the recipe's.
     phantoms : synthetic studies mixed in.
+    backbone : ``residual`` or ``efficientnet-lite0``; empty takes the recipe's.
     members : fits of seeds one after another, joined to one network whose maps are the mean of theirs.
     folds : above 1, a cross-validation by group first; the bundle comes from the layout's own split all the same.
     evidence_supervision : False leaves the outlines out of the loss, for comparison.
@@ -53,6 +55,7 @@ class Plan:
     epochs: int | None = None
     seed: int = 0
     phantoms: int = 0
+    backbone: str = ""
     members: int = 1
     folds: int = 1
     evidence_supervision: bool = True
@@ -102,14 +105,16 @@ def train(
         raise SetupError("no folder to train on: give at least one --data DIR")
     if out.exists():
         raise OutputExists(f"{out} exists already: choose another folder or remove it")
+    if plan.backbone:
+        recipe = with_backbone(recipe, plan.backbone)
     if not plan.evidence_supervision:
         recipe = replace(recipe, loss=recipe.loss.unsupervised())
     work = work or out.with_name(out.name + ".work")
     pack = load_pack(plan.pack) if plan.pack else make_pack(engine, data, report=report)
     folds = _cross_validate(pack, recipe, work, plan, tell) if plan.folds > 1 else None
-    members, origin = _members(engine, pack, recipe, work, plan, tell)
-    recipe, arguments = _joined(recipe, len(members)), _arguments(recipe)
-    network = join_networks(members, arguments)
+    members, arguments, origin = _members(engine, pack, recipe, work, plan, tell)
+    network, joined = join_networks(members, arguments)
+    recipe = replace(recipe, network={name: joined[name] for name in joined if name not in ("findings", "channels")})
     routing = measure_routing(network, recipe, pack.rows(pack.split == "val")) if recipe.sites else None
 
     def card(folder: Path) -> str:
@@ -152,16 +157,18 @@ def train(
 
 def _members(
     engine: str, pack: Pack, recipe: EngineRecipe, work: Path, plan: Plan, tell: Report
-) -> tuple[list[EvidenceNet], Origin]:
-    """Networks with trained weights, and where those come from."""
+) -> tuple[list[EvidenceNet], list[dict[str, Any]], Origin]:
+    """Networks with trained weights, what each is built with, and where the weights come from."""
     command = plan.command or default_command(engine, plan)
     if plan.weights:
         stored = [load_checkpoint(path) for path in plan.weights]
-        members = [EvidenceNet(**_arguments(recipe)) for _ in stored]
+        backbones = [str(json.loads(one["recipe"])["network"].get("backbone", "residual")) for one in stored]
+        arguments = [_arguments(with_backbone(recipe, backbone)) for backbone in backbones]
+        members = [EvidenceNet(**one) for one in arguments]
         for network, weights in zip(members, stored, strict=True):
             network.load_state_dict(weights["average"])
         epochs = max(int(weights["epoch"]) for weights in stored)
-        return members, Origin(command=command, seed=int(stored[0]["seed"]), epochs=epochs)
+        return members, arguments, Origin(command=command, seed=int(stored[0]["seed"]), epochs=epochs)
     mixed = pack
     if plan.phantoms:
         synthetic = synthetic_pack(
@@ -176,9 +183,8 @@ def _members(
             continue
         what = f"fitting member {index + 1} of {plan.members}"
         fits.append(_fit_part(mixed, recipe, work / f"member-{index + 1}", one, tell, what=what))
-    return [fitted.network for fitted in fits], Origin(
-        command=command, seed=fits[0].seed, epochs=max(fitted.epochs for fitted in fits)
-    )
+    origin = Origin(command=command, seed=fits[0].seed, epochs=max(fitted.epochs for fitted in fits))
+    return [fitted.network for fitted in fits], [_arguments(recipe)] * len(fits), origin
 
 
 def _fit_part(pack: Pack, recipe: EngineRecipe, folder: Path, plan: Plan, tell: Report, *, what: str) -> Fitted:
@@ -205,9 +211,9 @@ def _arguments(recipe: EngineRecipe) -> dict[str, Any]:
     return {"findings": len(recipe.findings), "channels": recipe.channels, **recipe.network}
 
 
-def _joined(recipe: EngineRecipe, members: int) -> EngineRecipe:
-    """The recipe of the network that `join_networks` makes of so many members."""
-    return replace(recipe, network={**recipe.network, "branches": members}) if members > 1 else recipe
+def with_backbone(recipe: EngineRecipe, backbone: str) -> EngineRecipe:
+    """The recipe with another backbone; see `EvidenceNet`."""
+    return replace(recipe, network={**recipe.network, "backbone": backbone})
 
 
 def _unseen_studies(recipe: EngineRecipe, tell: Report) -> Pack:
@@ -245,6 +251,8 @@ def default_command(engine: str, plan: Plan) -> str:
     words.append(f"--seed {plan.seed}")
     if plan.phantoms:
         words.append(f"--phantoms {plan.phantoms}")
+    if plan.backbone:
+        words.append(f"--backbone {plan.backbone}")
     if plan.members > 1:
         words.append(f"--members {plan.members}")
     if not plan.evidence_supervision:

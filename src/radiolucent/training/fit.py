@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -26,15 +25,13 @@ from radiolucent.training.draw import draw_rows
 from radiolucent.training.losses import image_loss, total_loss
 from radiolucent.training.measuring import measure, score
 from radiolucent.training.pack import Pack
+from radiolucent.training.photographs import LITE, learn_from_photographs
 from radiolucent.training.pretrain import start_from
 from radiolucent.training.recipe import Crops, EngineRecipe
 from radiolucent.training.refit import refit_trait
+from radiolucent.training.sampling import log_odds, row_weights
 
 CHECKPOINT = "checkpoint.pt"
-# how the `source` of a synthetic row begins
-SYNTHETIC = "synthetic-"
-# a base rate is never taken to be below this, nor above its complement
-_RAREST = 0.01
 # batches on which the levels of norms are measured
 _SETTLING = 24
 
@@ -85,6 +82,7 @@ def fit(
     stop_after: int | None = None,
     patience: int | None = None,
     features: Path | None = None,
+    photographs: Path | None = None,
 ) -> Fitted:
     """Train on the pack's ``train`` rows; measure on its ``val`` rows after each epoch.
 
@@ -98,6 +96,7 @@ def fit(
     stop_after : end after this epoch as if interrupted; None runs to the end.
     patience : end once so many looks at the validation rows in a row brought no better `score`; None never ends early.
     features : begin with the features that `training.pretrain` left in this file, not with random ones.
+    photographs : file of the weights that `training.photographs` begins with; None takes the installed package's.
 
     Returns
     -------
@@ -115,7 +114,9 @@ def fit(
     if not (pack.split == "train").any():
         raise SetupError("the pack has no row whose split is 'train'")
     where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    state = _State(pack, recipe, epochs or recipe.epochs, seed, where, features)
+    state = _State(pack, recipe, epochs or recipe.epochs, seed, where)
+    if not resume:
+        state.begin(features, photographs)
     folder.mkdir(parents=True, exist_ok=True)
     if resume:
         state.load(folder / CHECKPOINT)
@@ -160,32 +161,46 @@ class _State:
         epochs: int,
         seed: int,
         device: torch.device,
-        features: Path | None = None,
     ) -> None:
         self.recipe, self.epochs, self.seed, self.device = recipe, epochs, seed, device
         self.train = pack.rows(pack.split == "train")
         self.validation = pack.rows(pack.split == "val")
+        self.begun = recipe.network.get("backbone") == LITE
         torch.manual_seed(seed)
         network = EvidenceNet(findings=len(recipe.findings), channels=recipe.channels, **recipe.network)
-        self.weights = _row_weights(self.train, recipe)
+        self.weights = row_weights(self.train, recipe)
         if recipe.base_rates:
-            network.bias.copy_(torch.from_numpy(_log_odds(self.train, self.weights.numpy())))
+            network.bias.copy_(torch.from_numpy(log_odds(self.train, self.weights.numpy())))
             nn.init.normal_(network.evidence.weight, std=0.05)
-        if features is not None:
-            start_from(network, recipe, features)
+        if self.begun:
+            network.features.get_submodule("stem").requires_grad_(False)
+            network.features.get_submodule("stages.0").requires_grad_(False)
         self.network = network.to(device).to(memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.network).requires_grad_(False)
-        decayed = [p for p in self.network.parameters() if p.ndim > 1]
-        others = [p for p in self.network.parameters() if p.ndim <= 1]
-        self.optimiser = torch.optim.AdamW(
-            [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}],
-            lr=recipe.learning_rate,
-        )
+        self.optimiser = torch.optim.AdamW(self._groups(), lr=recipe.learning_rate)
         self.epoch, self.history = 0, []  # type: tuple[int, list[dict[str, float]]]
         self.best: dict[str, Any] = {"score": -math.inf, "epoch": 0, "weights": None}
         self.looks_since_best = 0
         self.batches = max(1, len(self.train) // recipe.batch)
         self.steps = self.batches * epochs
+
+    def begin(self, features: Path | None, photographs: Path | None) -> None:
+        """Replace random weights by a pretraining's, or by those from photographs where the recipe asks for them."""
+        for network in (self.network, self.average):
+            if features is not None:
+                start_from(network, self.recipe, features)
+            elif self.begun:
+                step, offset = self.train.step, self.train.offset
+                learn_from_photographs(network.features, step=step, offset=offset, file=photographs)
+
+    def _groups(self) -> list[dict[str, Any]]:
+        """What learns, by weight decay and by its share of the learning rate."""
+        groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+        for name, part in self.network.named_parameters():
+            inside = self.begun and name.startswith(("features.stem.", "features.stages."))
+            key = (self.recipe.weight_decay if part.ndim > 1 else 0.0, self.recipe.photographs if inside else 1.0)
+            groups.setdefault(key, []).append(part)
+        return [{"params": parts, "weight_decay": decay, "share": share} for (decay, share), parts in groups.items()]
 
     def run_epoch(self, epoch: int, tell: Callable[[int], None]) -> dict[str, float]:
         # every epoch has its own generator, so that a resumed fit draws what an uninterrupted one would
@@ -259,7 +274,11 @@ class _State:
         recipe, device = self.recipe, self.device
         drawn = draw_rows(self.train, rows, recipe, crops=crops, random=random, device=device)
         for group in self.optimiser.param_groups:
-            group["lr"] = recipe.learning_rate * _schedule(step, self.steps, recipe.warm_up_epochs * self.batches)
+            group["lr"] = (
+                group["share"]
+                * recipe.learning_rate
+                * _schedule(step, self.steps, recipe.warm_up_epochs * self.batches)
+            )
         images = drawn.images.contiguous(memory_format=torch.channels_last)
         with torch.autocast(device.type, torch.bfloat16):
             logits, evidence, described = self.network.describe(images)
@@ -329,48 +348,6 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise SetupError(f"{path} is missing: nothing to resume from; start without --resume")
     stored: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     return stored
-
-
-def _row_weights(pack: Pack, recipe: EngineRecipe) -> Tensor:
-    """How often each row is drawn: shares for synthetic rows and for folders first, rare findings more often in each.
-
-    Where a share for synthetic rows is given, the others' weights don't depend on them.
-    """
-    weights = np.zeros(len(pack))
-    for chosen, share in _parts(pack, recipe):
-        part = _rare_first(pack.rows(chosen), recipe.balance)
-        weights[chosen] = part / part.sum() * share
-    return torch.from_numpy(weights)
-
-
-def _log_odds(pack: Pack, weights: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Log odds of each finding among rows drawn with these weights; 0 for one that no row tells of."""
-    known = np.isfinite(pack.labels) * weights[:, None]
-    rate = (np.nan_to_num(pack.labels) * known).sum(axis=0) / np.maximum(known.sum(axis=0), 1e-12)
-    rate = np.where(known.any(axis=0), np.clip(rate, _RAREST, 1 - _RAREST), 0.5)
-    return np.asarray(np.log(rate / (1 - rate)), dtype=np.float32)
-
-
-def _parts(pack: Pack, recipe: EngineRecipe) -> list[tuple[NDArray[np.bool_], float]]:
-    """Rows that share one part of the draws, and that part."""
-    synthetic = np.char.startswith(pack.source, SYNTHETIC)
-    mixed = recipe.synthetic_share is not None and bool(synthetic.any()) and not bool(synthetic.all())
-    real = ~synthetic if mixed else np.ones(len(pack), dtype=np.bool_)
-    left = 1.0 - float(recipe.synthetic_share or 0) * mixed
-    folders = pack.folders if recipe.even_folders else None
-    names = [""] if folders is None else sorted(set(folders[real]))
-    parts = [(real if folders is None else real & (folders == name), left / len(names)) for name in names]
-    return [*parts, (synthetic, 1.0 - left)] if mixed else parts
-
-
-def _rare_first(pack: Pack, balance: float) -> NDArray[np.float64]:
-    """Weight = (1 / frequency of the row's rarest finding) ** balance."""
-    positive = np.nan_to_num(pack.labels) > 0
-    frequency = np.maximum(positive.mean(axis=0), 1.0 / max(1, len(pack)))
-    negative = max(float((~positive.any(axis=1)).mean()), 1.0 / max(1, len(pack)))
-    rarest = np.where(positive, frequency, np.inf).min(axis=1)
-    rarest = np.where(np.isfinite(rarest), rarest, negative)
-    return np.asarray((1.0 / rarest) ** balance, dtype=np.float64)
 
 
 def _schedule(step: int, steps: int, warm_up: float) -> float:

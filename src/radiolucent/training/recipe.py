@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+# what the backbone efficientnet-lite0 brings along, for the card
+PHOTOGRAPHS = "ImageNet-1k's photographs, by way of the weights of EfficientNet-Lite0 (Google, 2020, Apache-2.0)"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Augmentation:
@@ -115,6 +118,8 @@ class EngineRecipe:
     base_rates : True gives each finding a fixed bias, its log odds among the images drawn, so that a map says what
         speaks for the finding beyond its base rate. Where no outlines teach it, the map of a rare finding is else
         below 0 everywhere, and nothing of it is shown.
+    photographs : learning rate of the backbone ``efficientnet-lite0``, which begins with weights from photographs, as a
+        share of the others'; its stem and first stage stay as they are.
     """
 
     engine: str
@@ -145,6 +150,7 @@ class EngineRecipe:
     synthetic_share: float | None = None
     even_folders: bool = False
     base_rates: bool = False
+    photographs: float = 0.3
     network: dict[str, Any] = field(default_factory=dict)
     augmentation: Augmentation = field(default_factory=Augmentation)
     loss: Loss = field(default_factory=Loss)

@@ -15,9 +15,9 @@ from radiolucent.errors import SetupError
 from radiolucent.imaging.geometry import Image, PixelRecord
 from radiolucent.phantom import arrays
 from radiolucent.training.datasets import canvas_spec, quantise, symmetry_axis
-from radiolucent.training.fit import SYNTHETIC
 from radiolucent.training.pack import Pack, bit_type
 from radiolucent.training.recipe import EngineRecipe
+from radiolucent.training.sampling import SYNTHETIC
 
 # far from the seeds that demos and tests use
 FIRST_SEED = 1_000_000

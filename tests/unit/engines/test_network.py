@@ -146,7 +146,7 @@ def members(count: int, **more: object) -> list[EvidenceNet]:
 
 def test_the_maps_of_a_joined_network_are_the_mean_of_its_members() -> None:
     parts = members(3)
-    joined = join_networks(parts, SMALL)
+    joined, _ = join_networks(parts, [SMALL] * 3)
     film = torch.randn(2, 1, 64, 64)
     logits, evidence = joined(film)
     torch.testing.assert_close(torch.stack([part(film)[1] for part in parts]).mean(dim=0), evidence)
@@ -160,7 +160,7 @@ def test_the_maps_of_a_joined_network_are_the_mean_of_its_members() -> None:
 def test_a_joined_network_routes_by_the_mean_of_its_members_maps_of_sites() -> None:
     options: dict[str, object] = {"sites": 2, "traits": 1, "shown": 1, "norm": "level"}
     parts = members(2, **options)
-    joined = join_networks(parts, {**SMALL, **options})
+    joined, _ = join_networks(parts, [{**SMALL, **options}] * 2)
     film = torch.randn(1, 1, 64, 64)
     features = [part.features(film) for part in parts]
     weights = [part.traits.get_parameter("weight") for part in parts]
@@ -172,13 +172,15 @@ def test_a_joined_network_routes_by_the_mean_of_its_members_maps_of_sites() -> N
 
 def test_one_member_stays_as_it_is() -> None:
     (only,) = members(1)
-    assert join_networks([only], SMALL) is only
+    assert join_networks([only], [SMALL]) == (only, SMALL)
 
 
 def test_networks_of_another_make_are_not_joined() -> None:
     with pytest.raises(InvalidBundle, match="no network to join"):
-        join_networks([], SMALL)
+        join_networks([], [])
     with pytest.raises(InvalidBundle, match="2 networks can't be joined"):
-        join_networks([*members(1), *members(1, norm="level")], SMALL)
+        join_networks([*members(1), *members(1, norm="level")], [SMALL, SMALL])
     with pytest.raises(InvalidBundle, match="2 networks can't be joined"):
-        join_networks(members(2), {**SMALL, "top": 32})
+        join_networks(members(2), [{**SMALL, "top": 32}] * 2)
+    with pytest.raises(InvalidBundle, match="differ in more than the backbone"):
+        join_networks(members(2), [SMALL, {**SMALL, "top": 32}])

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("torch", reason="needs the torch extra: make torch")
 
-from radiolucent.training.calibrate import LEAST_SENSITIVITY, RULE, choose_point, fit_scaling, spread_of_scaling
+from radiolucent.training.calibrate import EVEN, LEAST_SENSITIVITY, RULE, choose_point, fit_scaling, spread_of_scaling
 
 
 def test_scaling_finds_the_numbers_that_made_the_labels() -> None:
@@ -50,19 +50,28 @@ def test_the_chosen_point_keeps_its_promise(seed: int) -> None:
 
 def test_the_point_keeps_its_promise_in_every_folder_that_shows_the_finding_often_enough() -> None:
     truth = np.array([True] * 60 + [False] * 40 + [True] * 5 + [False] * 5)
-    probabilities = np.concatenate([np.linspace(0.8, 0.9, 60), np.linspace(0, 0.1, 40), [0.3] * 5, [0.02] * 5])
+    probabilities = np.concatenate([np.linspace(0.4, 0.45, 60), np.linspace(0, 0.05, 40), [0.15] * 5, [0.01] * 5])
     folders = np.array(["large"] * 100 + ["small"] * 10)
-    assert choose_point(probabilities, truth).probability > 0.7
+    assert choose_point(probabilities, truth).probability > 0.2
     point = choose_point(probabilities, truth, folders)
-    assert 0.02 < point.probability < 0.3
+    assert 0.01 < point.probability < 0.15
     assert (point.sensitivity, point.specificity) == (1.0, 1.0)
     # four cases are too few to have a say
     truth[104] = False
-    assert choose_point(probabilities, truth, folders).probability > 0.7
+    assert choose_point(probabilities, truth, folders).probability > 0.2
 
 
-def test_the_rule_states_the_least_sensitivity() -> None:
+def test_what_is_more_likely_than_not_is_never_negative() -> None:
+    truth = np.arange(40) < 20
+    probabilities = np.where(truth, np.linspace(0.99, 0.6, 40), 0.05)
+    point = choose_point(probabilities, truth)
+    assert point.probability == EVEN
+    assert (point.sensitivity, point.specificity) == (1.0, 1.0)
+
+
+def test_the_rule_states_the_least_sensitivity_and_the_highest_threshold() -> None:
     assert f"{LEAST_SENSITIVITY:.2f}" in RULE
+    assert f"{EVEN:.2f}" in RULE
 
 
 def made_cases(seed: int, patients: int = 60, each: int = 5) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -11,6 +11,7 @@ pytest.importorskip("torch", reason="needs the torch extra: make torch")
 from PIL import Image as Pillow
 
 from radiolucent.engines.bundle import load_bundle
+from radiolucent.engines.runtime import verify
 from radiolucent.errors import OutputExists, SetupError
 from radiolucent.training.__main__ import main
 from radiolucent.training.engine import Plan, default_command, make_pack, train
@@ -72,15 +73,15 @@ def test_members_are_fitted_one_by_one_resumed_and_joined(folder: Path, tmp_path
     def tell(what: str, done: int, total: int) -> None:
         told.add(what.split(",")[0])
 
-    plan = Plan(epochs=1, seed=4, members=2, pack=tmp_path / "set.pack")
+    plan = Plan(epochs=1, seed=4, backbone="residual", members=2, pack=tmp_path / "set.pack")
     out = train("brain-mri", [folder], tmp_path / "b", plan=plan, report=tell)
     assert {"fitting member 1 of 2", "fitting member 2 of 2"} <= told
     checkpoints = tuple(tmp_path / "b.work" / f"member-{number}" / "checkpoint.pt" for number in (1, 2))
     assert [load_checkpoint(path)["seed"] for path in checkpoints] == [4, 5]
     bundle, card = load_bundle(out), (out / "card.md").read_text(encoding="utf-8")
     assert bundle.manifest.twin is not None
-    assert bundle.manifest.twin.arguments["branches"] == 2
-    assert "ensemble of 2 fits" in card
+    assert bundle.manifest.twin.arguments["branches"] == ["residual", "residual"]
+    assert "ensemble of 2 fits (2 × residual)" in card
     assert "--members 2" in card
     assert sum(file.stat().st_size for file in out.iterdir()) < 12e6
     # the same weights, whether fitted, taken up again after the second was lost, or released from checkpoints
@@ -91,6 +92,22 @@ def test_members_are_fitted_one_by_one_resumed_and_joined(folder: Path, tmp_path
     joined = train("brain-mri", [folder], tmp_path / "d", plan=replace(plan, weights=checkpoints), report=tell)
     assert (again / "graph.onnx").read_bytes() == (out / "graph.onnx").read_bytes()
     assert (joined / "graph.onnx").read_bytes() == (out / "graph.onnx").read_bytes()
+
+
+def test_checkpoints_of_both_backbones_are_released_as_one(folder: Path, tmp_path: Path) -> None:
+    make_pack("brain-mri", [folder], file=tmp_path / "set.pack")
+    checkpoints = []
+    for backbone in ("residual", "efficientnet-lite0"):
+        plan = Plan(epochs=1, backbone=backbone, pack=tmp_path / "set.pack")
+        train("brain-mri", [folder], tmp_path / backbone, plan=plan)
+        checkpoints.append(tmp_path / f"{backbone}.work" / "checkpoint.pt")
+    out = train("brain-mri", [folder], tmp_path / "b", plan=replace(plan, weights=tuple(checkpoints)))
+    bundle, card = load_bundle(out), (out / "card.md").read_text(encoding="utf-8")
+    assert bundle.manifest.twin is not None
+    assert bundle.manifest.twin.arguments["branches"] == ["residual", "efficientnet-lite0"]
+    assert "ensemble of 2 fits (1 × residual and 1 × efficientnet-lite0)" in card
+    assert verify(bundle).twin_difference is not None
+    assert sum(file.stat().st_size for file in out.iterdir()) < 12e6
 
 
 def test_an_engine_without_data_is_refused(tmp_path: Path) -> None:
@@ -104,6 +121,8 @@ def test_a_bundle_that_is_there_is_refused_before_any_work(folder: Path, tmp_pat
 
 
 def test_the_command_repeats_the_plan() -> None:
-    plan = Plan(epochs=5, seed=3, phantoms=8, members=2, evidence_supervision=False, pretrain=4)
+    plan = Plan(epochs=5, seed=3, phantoms=8, backbone="residual", members=2, evidence_supervision=False, pretrain=4)
     command = default_command("brain-mri", plan)
-    assert command.endswith("--epochs 5 --seed 3 --phantoms 8 --members 2 --no-evidence-supervision --pretrain 4")
+    assert command.endswith(
+        "--epochs 5 --seed 3 --phantoms 8 --backbone residual --members 2 --no-evidence-supervision --pretrain 4"
+    )

@@ -12,7 +12,7 @@ pytest.importorskip("torch", reason="needs the torch extra: make torch")
 import torch
 
 from radiolucent.errors import SetupError
-from radiolucent.training.fit import Progress, _row_weights, fit, load_checkpoint
+from radiolucent.training.fit import Progress, fit, load_checkpoint
 from radiolucent.training.measuring import cell_cover, measure, predict, score
 from radiolucent.training.pack import Pack, save_pack
 from radiolucent.training.recipe import Crops, EngineRecipe
@@ -131,7 +131,7 @@ def test_fitting_a_pack_needs_only_numpy_and_torch(small_pack: Pack, tmp_path: P
 
 def test_a_fit_on_windows_and_then_on_whole_films_measures_its_levels_and_resumes(tmp_path: Path) -> None:
     recipe = find_recipe("bone")
-    network = {**recipe.network, "stem": 8, "widths": [16, 16], "depths": [1, 1], "top": 16}
+    network = {**recipe.network, "backbone": "residual", "stem": 8, "widths": [16, 16], "depths": [1, 1], "top": 16}
     recipe = replace(
         recipe, size=64, canvas=64, network=network, crops=Crops(size=32, whole=0.5, batch=4), measure_every=2
     )
@@ -168,18 +168,6 @@ def films(count: int) -> Pack:
         midline=np.full(count, np.nan, dtype=np.float32),
         traits=traits,
     )
-
-
-def test_small_folders_are_drawn_as_often_as_large_ones_where_asked_for(
-    small_pack: Pack, small_recipe: EngineRecipe
-) -> None:
-    source = np.array([f"small/{i}.png" if i < 3 else f"large/{i}.png" for i in range(20)] + ["synthetic-1-0-0"] * 4)
-    pack = replace(small_pack, source=source)
-    recipe = replace(small_recipe, balance=0.0, even_folders=True, synthetic_share=0.2)
-    weights = _row_weights(pack, recipe).numpy()
-    np.testing.assert_allclose([weights[:3].sum(), weights[3:20].sum(), weights[20:].sum()], [0.4, 0.4, 0.2])
-    plain = _row_weights(pack, replace(recipe, even_folders=False)).numpy()
-    np.testing.assert_allclose([plain[:3].sum(), plain[3:20].sum(), plain[20:].sum()], [0.12, 0.68, 0.2])
 
 
 def test_a_fit_with_patience_ends_early_and_gives_back_its_best_weights(

@@ -230,10 +230,10 @@ def test_a_joined_network_is_released_with_a_twin_of_as_many_branches(
 ) -> None:
     arguments: dict[str, Any] = {"findings": 3, "stem": 8, "widths": [16, 16], "depths": [1, 1], "top": 16}
     torch.manual_seed(1)
-    joined = join_networks([a_network, EvidenceNet(**arguments)], arguments)
+    joined, _ = join_networks([a_network, EvidenceNet(**arguments)], [arguments] * 2)
     out = release(
         joined,
-        replace(small_recipe, network={**small_recipe.network, "branches": 2}),
+        replace(small_recipe, network={**small_recipe.network, "branches": ["residual"] * 2}),
         find_scope("brain-mri"),
         pack=small_pack,
         rows=rows_of(tmp_path),

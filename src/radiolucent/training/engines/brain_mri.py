@@ -1,6 +1,6 @@
 """Brain tumours on T1-weighted MR after contrast: recipe and scope."""
 
-from radiolucent.training.recipe import EngineRecipe, Scope
+from radiolucent.training.recipe import PHOTOGRAPHS, EngineRecipe, Scope
 
 RECIPE = EngineRecipe(
     engine="brain-mri",
@@ -17,6 +17,7 @@ RECIPE = EngineRecipe(
     synthetic_kind="brain-mr",
     synthetic_options={"plane": ["axial", "coronal", "sagittal"], "slices": [14]},
     network={
+        "backbone": "efficientnet-lite0",
         "stem": 16,
         "widths": [32, 64, 128, 160],
         "depths": [2, 3, 4, 2],
@@ -25,15 +26,20 @@ RECIPE = EngineRecipe(
         "pooling": "log-sum-exp",
         "sharpness": 2.0,
     },
+    epochs=16,
+    learning_rate=1e-3,
 )
 
 SCOPE = Scope(
     engine="brain-mri",
-    version="0.2.0",
+    version="0.3.0",
     study_rule="largest-slab",
     slab_mm=15.0,
     licence="CC-BY-4.0",
-    data=("Cheng 2017, brain tumor dataset, figshare 1512427: 2087 training and 314 validation slices",),
+    data=(
+        "Cheng 2017, brain tumor dataset, figshare 1512427: 2087 training and 314 validation slices",
+        PHOTOGRAPHS,
+    ),
     terms="CC BY 4.0; weights are given on under the same terms",
     intended=(
         "Research: show where and how strongly a T1-weighted slice after contrast looks like glioma, "
@@ -42,9 +48,8 @@ SCOPE = Scope(
     splits=(
         "Contiguous blocks of image numbers with neighbours dropped between them, a proxy for patients: the "
         "set has no patient numbers, so a patient may still stand on both sides. Validation chose "
-        "calibration, operating points and display scales, and was looked at when the first fit's schedule was "
-        "lengthened and when a second fit was joined to it; the weights are those after the last epochs, not the best "
-        "ones seen."
+        "calibration, operating points and display scales, and was looked at every third epoch and when two fits were "
+        "joined; the weights are those after the last epochs."
     ),
     shortcuts=(
         "Every training image holds one tumour: absence is learned from cells outside the outlines, from heads "

@@ -1,6 +1,6 @@
 """Findings on frontal chest films: recipe and scope."""
 
-from radiolucent.training.recipe import Augmentation, EngineRecipe, Loss, Scope
+from radiolucent.training.recipe import PHOTOGRAPHS, Augmentation, EngineRecipe, Loss, Scope
 
 _NIH = (
     "atelectasis",
@@ -39,6 +39,7 @@ RECIPE = EngineRecipe(
     synthetic_share=0.2,
     base_rates=True,
     network={
+        "backbone": "efficientnet-lite0",
         "stem": 16,
         "widths": [32, 64, 128, 160],
         "depths": [1, 2, 3, 2],
@@ -64,19 +65,22 @@ RECIPE = EngineRecipe(
     ),
     loss=Loss(image=1.0, evidence=2.0, overlap=0.2, inside=4.0, cells="independent"),
     balance=0.3,
-    epochs=96,
+    epochs=20,
     batch=16,
-    learning_rate=1.2e-3,
+    learning_rate=1e-3,
     weight_decay=0.05,
 )
 
 SCOPE = Scope(
     engine="chest",
-    version="0.2.0",
+    version="0.3.0",
     study_rule="image",
     slab_mm=None,
     licence="CC-BY-4.0",
-    data=("NIH ChestX-ray14 (Wang 2017): 1043 training and 203 validation films, enriched with rare findings",),
+    data=(
+        "NIH ChestX-ray14 (Wang 2017): 1043 training and 203 validation films, enriched with rare findings",
+        PHOTOGRAPHS,
+    ),
     terms="NIH ChestX-ray14: free use with attribution; weights are given on under CC BY 4.0",
     intended=(
         "Research: show where and how strongly a frontal chest film of an adult looks like one of fourteen findings; "
@@ -84,7 +88,8 @@ SCOPE = Scope(
     ),
     splits=(
         "By patient. Validation chose calibration, operating points and display scales, and was looked at when the "
-        "schedule was lengthened from 36 to 54, to 76 and to 96 epochs; the weights are those after the last epoch."
+        "first fit's schedule was lengthened from 36 to 54, to 76 and to 96 epochs and when a second fit was joined to "
+        "it; the weights are those after the last epochs."
     ),
     shortcuts=(
         "Labels were mined from reports and are noisy; several findings have few positives (34 pneumothoraces, 29 "
