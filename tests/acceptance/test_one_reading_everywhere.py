@@ -237,7 +237,7 @@ def test_the_oru_message_tells_every_finding(reading: Reading, findings: list[di
         assert pytest.approx(one["operating_point"], abs=1e-5) in numbers
         told = " ".join(row[5] for row in group)
         low, high = (
-            f"{100 * bound:.0f} %" if 0.01 <= bound <= 0.99 else " 1 %" if bound < 0.5 else " 99 %"
+            f"{100 * bound:.0f} %" if 1 <= round(100 * bound) <= 99 else " 1 %" if bound < 0.5 else " 99 %"
             for bound in one["interval"]
         )
         assert re.search(rf"95 % interval .*{low} to .*{high}", told)
