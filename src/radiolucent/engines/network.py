@@ -82,11 +82,13 @@ class _Block(nn.Module):
 
 def _residual_stages(stem: int, widths: Sequence[int], depths: Sequence[int], norm: str) -> list[nn.Module]:
     stages: list[nn.Module] = []
-    for inputs, width, depth in zip((stem, *widths), widths, depths, strict=False):
+    inputs = stem
+    for width, depth in zip(widths, depths, strict=True):
         blocks = [
             _Block(inputs if index == 0 else width, width, 2 if index == 0 else 1, norm) for index in range(depth)
         ]
         stages.append(nn.Sequential(*blocks))
+        inputs = width
     return stages
 
 

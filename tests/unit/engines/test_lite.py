@@ -72,3 +72,8 @@ def test_one_of_each_backbone_is_joined_to_the_mean_of_their_maps() -> None:
 def test_another_backbone_is_refused_by_name() -> None:
     with pytest.raises(InvalidBundle, match="backbone 'vgg'"):
         build_network("evidence-net", {**LITE, "backbone": "vgg"})
+
+
+def test_as_many_depths_as_widths_are_asked_for() -> None:
+    with pytest.raises(InvalidBundle, match="can't be built"):
+        build_network("evidence-net", {"findings": 1, "widths": [16, 16], "depths": [1], "top": 16})
