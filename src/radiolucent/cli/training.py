@@ -56,8 +56,8 @@ def train(
 ) -> None:
     """Fit, calibrate, measure and release one engine. Without --out only the pack is made."""
     with errors_to_exit(), progress_bar() as report:
-        if weights and members > 1:
-            raise SetupError("--weights releases what was fitted, so --members has nothing to fit: leave one out")
+        if weights and (members > 1 or backbone):
+            raise SetupError("--weights releases what was fitted: leave out --members and --backbone, or --weights")
         make_pack, run = _trainer()
         if output is None:
             if pack is None:

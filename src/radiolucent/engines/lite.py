@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+NAME = "efficientnet-lite0"
 # (channels, kernel, stride, expansion, blocks) of each run of blocks, in the order of the paper's table 1
 _RUNS = (
     (16, 3, 1, 1, 1),

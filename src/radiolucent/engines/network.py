@@ -17,6 +17,7 @@ from torch.nn import functional
 from radiolucent.engines import lite
 from radiolucent.errors import InvalidBundle
 
+BACKBONES = ("residual", lite.NAME)
 _GROUP = 16
 # a trait counts where it is seen, however small its part of the image
 _TRAIT_SHARPNESS = 2.0
@@ -107,13 +108,13 @@ class _Features(nn.Module):
         backbone: str,
     ) -> None:
         super().__init__()
-        if backbone == "efficientnet-lite0":
+        if backbone == lite.NAME:
             self.stem, stages, widths = lite.stem(channels), lite.stages(), lite.WIDTHS
         elif backbone == "residual":
             self.stem = nn.Sequential(nn.Conv2d(channels, stem, 5, 2, 2, bias=False), _norm(stem, norm), nn.ReLU())
             stages = _residual_stages(stem, widths, depths, norm)
         else:
-            raise ValueError(f"backbone {backbone!r} is not known: residual or efficientnet-lite0")
+            raise ValueError(f"backbone {backbone!r} is not known: {' or '.join(BACKBONES)}")
         self.stages = nn.ModuleList(stages)
         self.first = int(math.log2(grid_stride)) - 2
         self.laterals = nn.ModuleList([nn.Conv2d(width, top, 1, bias=False) for width in widths[self.first :]])

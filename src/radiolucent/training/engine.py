@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from radiolucent.engines.bundle import load_bundle
-from radiolucent.engines.network import EvidenceNet, join_networks
+from radiolucent.engines.network import BACKBONES, EvidenceNet, join_networks
 from radiolucent.errors import OutputExists, SetupError
 from radiolucent.evaluate.layouts import read_rows
 from radiolucent.evaluate.report import evaluate
@@ -97,7 +97,7 @@ def train(
     OutputExists
         If `out` is there already.
     SetupError
-        If there is no such recipe, no data folder, or the data don't fit.
+        If there is no such recipe or backbone, no data folder, or the data don't fit.
     """
     plan, tell = plan or Plan(), report or _silent
     recipe, scope = find_recipe(engine), find_scope(engine)
@@ -212,7 +212,15 @@ def _arguments(recipe: EngineRecipe) -> dict[str, Any]:
 
 
 def with_backbone(recipe: EngineRecipe, backbone: str) -> EngineRecipe:
-    """The recipe with another backbone; see `EvidenceNet`."""
+    """The recipe with another backbone; see `EvidenceNet`.
+
+    Raises
+    ------
+    SetupError
+        If there is none of this name.
+    """
+    if backbone not in BACKBONES:
+        raise SetupError(f"backbone {backbone!r} is not known: choose {' or '.join(BACKBONES)}")
     return replace(recipe, network={**recipe.network, "backbone": backbone})
 
 

@@ -19,13 +19,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from radiolucent.engines import lite
 from radiolucent.engines.network import EvidenceNet, LevelNorm
 from radiolucent.errors import SetupError
 from radiolucent.training.draw import draw_rows
 from radiolucent.training.losses import image_loss, total_loss
 from radiolucent.training.measuring import measure, score
 from radiolucent.training.pack import Pack
-from radiolucent.training.photographs import LITE, learn_from_photographs
+from radiolucent.training.photographs import learn_from_photographs
 from radiolucent.training.pretrain import start_from
 from radiolucent.training.recipe import Crops, EngineRecipe
 from radiolucent.training.refit import refit_trait
@@ -165,7 +166,7 @@ class _State:
         self.recipe, self.epochs, self.seed, self.device = recipe, epochs, seed, device
         self.train = pack.rows(pack.split == "train")
         self.validation = pack.rows(pack.split == "val")
-        self.begun = recipe.network.get("backbone") == LITE
+        self.begun = recipe.network.get("backbone") == lite.NAME
         torch.manual_seed(seed)
         network = EvidenceNet(findings=len(recipe.findings), channels=recipe.channels, **recipe.network)
         self.weights = row_weights(self.train, recipe)

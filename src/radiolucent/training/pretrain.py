@@ -11,11 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from radiolucent.engines import lite
 from radiolucent.engines.network import EvidenceNet
 from radiolucent.errors import SetupError
 from radiolucent.training.draw import draw_rows
 from radiolucent.training.pack import Pack
-from radiolucent.training.photographs import LITE, learn_from_photographs
+from radiolucent.training.photographs import learn_from_photographs
 from radiolucent.training.recipe import EngineRecipe
 
 # share of an image that is hidden, in blocks of so many cells a side; He et al. 2022 hide three quarters in blocks of
@@ -66,7 +67,7 @@ def pretrain(
     where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     torch.manual_seed(seed)
     network = EvidenceNet(findings=len(recipe.findings), channels=recipe.channels, **recipe.network)
-    if recipe.network.get("backbone") == LITE:
+    if recipe.network.get("backbone") == lite.NAME:
         learn_from_photographs(network.features, step=pack.step, offset=pack.offset)
     stride, width = int(recipe.network["grid_stride"]), int(recipe.network["top"])
     features = network.features.to(where).to(memory_format=torch.channels_last).train()
