@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from radiolucent.explain.localize import localise
-from radiolucent.imaging.geometry import map_points
+from radiolucent.imaging.geometry import Float
 from radiolucent.imaging.heatmap import Heatmap
 from radiolucent.imaging.study import Frame
 
@@ -23,7 +24,8 @@ class Placement:
 
     Parameters
     ----------
-    hit : the strongest cell's centre lies inside the outline (pointing game, Zhang et al. 2018).
+    hit : the map's peak, as a reading gives it (`Heatmap.peak_pixel`), lies inside the outline (pointing game, Zhang
+        et al. 2018).
     mass : share of the positive evidence inside the outline; 0 for a map without any.
     iou, dice : of the pixels at or above half of the map's peak, as the contour is drawn, but never below the floor.
     distance_px, distance_mm : from the centroid of the region that holds most evidence to the outline's centroid;
@@ -69,7 +71,7 @@ def place(heatmap: Heatmap, frame: int, mask: Mask, spacing_mm: Spacing | None) 
     iou, dice = overlap(drawn >= level, mask)
     centroid = found.regions[0].centroid if found.regions else None
     return Placement(
-        hit=is_inside(peak_pixel(one), mask),
+        hit=is_inside(one.peak_pixel(0), mask),
         mass=float(drawn[mask].sum()) / total if total > 0 else 0.0,
         iou=iou,
         dice=dice,
@@ -79,14 +81,7 @@ def place(heatmap: Heatmap, frame: int, mask: Mask, spacing_mm: Spacing | None) 
     )
 
 
-def peak_pixel(heatmap: Heatmap, frame: int = 0) -> tuple[float, float]:
-    """(row, column) in source pixels of the centre of the frame's strongest cell."""
-    cell = np.unravel_index(int(heatmap.evidence[frame].argmax()), heatmap.grid)
-    row, column = map_points(heatmap.record.grid_to_source(heatmap.grid), np.array(cell, dtype=np.float64))
-    return float(row), float(column)
-
-
-def is_inside(point: tuple[float, float], mask: Mask) -> bool:
+def is_inside(point: Sequence[float] | Float, mask: Mask) -> bool:
     """True where the pixel nearest to the point lies inside the mask; False beyond the image."""
     row, column = round(point[0]), round(point[1])
     return bool(0 <= row < mask.shape[0] and 0 <= column < mask.shape[1] and mask[row, column])

@@ -187,7 +187,7 @@ def _region(
     frame = int(part.cells[strongest, 0])
     section = part.cells[:, 0] == frame
     spacing = frames[frame].spacing_mm
-    peak = _peak(heatmap, frame, map_points(field.to_pixels, part.cells[strongest, 1:].astype(np.float64)))
+    peak = heatmap.peak_pixel(frame, _nearest_cell(heatmap, field, part.cells[strongest, 1:]))
     centroid = _centroid(part, field, section)
     contour = _contour(heatmap, field, frame, part, part.cells[strongest, 1:])
     area = float(section.sum()) * field.cell_pixels
@@ -236,28 +236,12 @@ def _centroid_mm(part: _Part, field: _Field, frames: Sequence[Frame]) -> tuple[f
     return _triple(np.average(np.stack(points), axis=0, weights=weights))
 
 
-def _peak(heatmap: Heatmap, frame: int, near: Float) -> Float:
-    """The cell of largest evidence next to a pixel, moved to the top of a parabola through its neighbours."""
-    to_pixels, grid = heatmap.record.grid_to_source(heatmap.grid), heatmap.evidence[frame]
-    row, column = np.clip(
-        np.rint(map_points(np.linalg.inv(to_pixels).astype(np.float64), near)), 0, np.array(grid.shape) - 1
-    ).astype(int)
-    top, left = max(row - 1, 0), max(column - 1, 0)
-    around = grid[top : row + 2, left : column + 2]
-    step = np.unravel_index(int(np.argmax(around)), around.shape)
-    row, column = top + int(step[0]), left + int(step[1])
-    offset = np.array([_top(grid[:, column], row), _top(grid[row], column)])
-    last = np.array(heatmap.record.source_shape) - 0.5
-    return np.clip(map_points(to_pixels, np.array([row, column]) + offset), -0.5, last)
-
-
-def _top(line: NDArray[np.float32], index: int) -> float:
-    """Where the parabola through three neighbours has its top, in cells from the middle one; 0 at an edge."""
-    if not 0 < index < len(line) - 1:
-        return 0.0
-    before, middle, after = (float(value) for value in line[index - 1 : index + 2])
-    bend = before - 2 * middle + after
-    return float(np.clip((before - after) / (2 * bend), -0.5, 0.5)) if bend < 0 else 0.0
+def _nearest_cell(heatmap: Heatmap, field: _Field, place: NDArray[np.intp]) -> tuple[int, int]:
+    """The cell of the grid that holds a place of the field."""
+    from_pixels = np.linalg.inv(heatmap.record.grid_to_source(heatmap.grid)).astype(np.float64)
+    cell = np.rint(map_points(from_pixels, map_points(field.to_pixels, place.astype(np.float64))))
+    row, column = np.clip(cell, 0, np.array(heatmap.grid) - 1).astype(int)
+    return int(row), int(column)
 
 
 def _contour(heatmap: Heatmap, field: _Field, frame: int, part: _Part, strongest: NDArray[np.intp]) -> Float:

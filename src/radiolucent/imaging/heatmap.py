@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from radiolucent.imaging.geometry import Image, PixelRecord, resample
+from radiolucent.imaging.geometry import Float, Image, PixelRecord, map_points, resample
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -64,6 +64,25 @@ class Heatmap:
         """True where no cell reaches the display floor: "no focus above threshold"."""
         return bool(self.frame_peaks.max() < self.floor * self.display_scale)
 
+    def peak_pixel(self, frame: int, near: tuple[int, int] | None = None) -> Float:
+        """Where the evidence is largest, between the cells: float64 (row, column) in source pixels, inside the image.
+
+        The strongest cell, moved to the top of a parabola through its neighbours along each axis, by half a cell at
+        most; across the grid's edge it isn't moved.
+
+        Parameters
+        ----------
+        near : (row, column) of a cell: the strongest of it and its eight neighbours instead of the whole frame's.
+        """
+        grid = self.evidence[frame]
+        top, left = (max(near[0] - 1, 0), max(near[1] - 1, 0)) if near else (0, 0)
+        around = grid[top : near[0] + 2, left : near[1] + 2] if near else grid
+        row, column = (int(index) for index in np.unravel_index(int(around.argmax()), around.shape))
+        row, column = top + row, left + column
+        place = np.array([row + _top(grid[:, column], row), column + _top(grid[row], column)])
+        last = np.array(self.record.source_shape) - 0.5
+        return np.clip(map_points(self.record.grid_to_source(self.grid), place), -0.5, last)
+
     def _repr_png_(self) -> bytes:
         """The peak frame's map on its own grid, for a notebook: colours on the fixed scale, nothing below the floor."""
         import io
@@ -95,3 +114,12 @@ class Heatmap:
         # edge cells reach to the border of the input: take the nearest cell there, then blank what lies outside it
         drawn = resample(self.evidence[frame], to_grid, (rows, columns), mode="nearest")
         return np.where(self.record.seen, drawn, np.float32(0)).astype(np.float32)
+
+
+def _top(line: NDArray[np.float32], index: int) -> float:
+    """Where the parabola through three neighbours has its top, in cells from the middle one; 0 at an edge."""
+    if not 0 < index < len(line) - 1:
+        return 0.0
+    before, middle, after = (float(value) for value in line[index - 1 : index + 2])
+    bend = before - 2 * middle + after
+    return float(np.clip((before - after) / (2 * bend), -0.5, 0.5)) if bend < 0 else 0.0

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from radiolucent.evaluate.localisation import distance, is_inside, mass_within, overlap, peak_pixel, place
+from radiolucent.evaluate.localisation import distance, is_inside, mass_within, overlap, place
 from radiolucent.imaging.geometry import PixelRecord, Resize
 from radiolucent.imaging.heatmap import Heatmap
 
@@ -56,8 +56,13 @@ def test_an_empty_mask_or_one_of_another_shape_is_refused(mask: np.ndarray) -> N
         place(a_heatmap([(2, 3)]), 0, mask, None)
 
 
-def test_the_peak_is_the_centre_of_the_strongest_cell() -> None:
-    assert peak_pixel(a_heatmap([(0, 7)])) == pytest.approx((3.5, 59.5))
+def test_a_peak_that_leans_towards_a_neighbour_hits_what_lies_there() -> None:
+    # the cell's centre is in row 19.5, the evidence leans upwards
+    leaning = a_heatmap([(2, 3)])
+    leaning.evidence[0, 1, 3] = 9.0
+    upper = a_mask(12, 24, size=7)
+    assert place(leaning, 0, upper, None).hit
+    assert not place(a_heatmap([(2, 3)]), 0, upper, None).hit
 
 
 def test_a_point_beyond_the_image_is_outside() -> None:

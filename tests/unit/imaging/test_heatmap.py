@@ -49,6 +49,33 @@ def test_pixels_outside_the_crop_carry_no_evidence() -> None:
     assert (drawn[:, 10:50] != 0).all()
 
 
+def test_the_peak_lies_between_cells_where_the_evidence_leans() -> None:
+    # cell (2, 5) covers 5 × 5 pixels, its middle is (12, 37)
+    assert heatmap(4).peak_pixel(0) == pytest.approx([12, 37])
+    leaning = heatmap(4)
+    leaning.evidence[0, 2, 6] = 3
+    row, column = leaning.peak_pixel(0)
+    assert row == pytest.approx(12)
+    assert 37 < column <= 39.5
+
+
+def test_of_a_cell_and_its_neighbours_the_strongest_counts() -> None:
+    found = heatmap(4)
+    found.evidence[0, 6, 1] = 2
+    assert found.peak_pixel(0, near=(7, 0)) == pytest.approx([32, 17])
+    assert found.peak_pixel(0, near=(1, 4)) == pytest.approx(found.peak_pixel(0))
+
+
+@pytest.mark.parametrize("cell", [(0, 0), (7, 7), (0, 7)])
+def test_a_peak_in_a_corner_stays_in_its_cell_and_in_the_image(cell: tuple[int, int]) -> None:
+    found = heatmap(-1)
+    found.evidence[0][cell] = 1
+    row, column = found.peak_pixel(0)
+    assert (row, column) == pytest.approx((cell[0] * 5 + 2, 10 + cell[1] * 5 + 2))
+    assert 0 <= row < 40
+    assert 0 <= column < 60
+
+
 @pytest.mark.parametrize(
     ("values", "words"),
     [
