@@ -92,3 +92,26 @@ def choose_threshold(probabilities: Scores, truth: Truth, least_sensitivity: flo
     best = int(np.flatnonzero(sens >= least_sensitivity)[-1])
     below = levels[best - 1] if best > 0 else 0.0
     return float((levels[best] + below) / 2)
+
+
+def balanced_threshold(probabilities: Scores, truth: Truth) -> float:
+    """The threshold with the largest sum of sensitivity and specificity, moved to the middle of the gap below it; of
+    several the lowest, which misses least.
+
+    Raises
+    ------
+    ValueError
+        If there is no positive or no negative case to choose by.
+
+    Source
+    ------
+    Youden, Index for rating diagnostic tests, Cancer 3, 1950.
+    """
+    if not truth.any() or truth.all():
+        raise ValueError("an operating point needs positive and negative cases")
+    levels = np.unique(np.asarray(probabilities, dtype=np.float64))
+    found = np.searchsorted(np.sort(probabilities[truth]), levels)
+    cleared = np.searchsorted(np.sort(probabilities[~truth]), levels)
+    best = int(np.argmax(cleared / (~truth).sum() - found / truth.sum()))
+    below = levels[best - 1] if best > 0 else 0.0
+    return float((levels[best] + below) / 2)

@@ -11,6 +11,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from radiolucent.errors import RadiolucentError
 from radiolucent.training.fit import CHECKPOINT, Progress, fit
 from radiolucent.training.pack import load_pack
 from radiolucent.training.recipes import find_recipe
@@ -56,4 +57,7 @@ def _print(progress: Progress) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except RadiolucentError as error:
+        sys.exit(str(error))

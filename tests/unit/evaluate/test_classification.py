@@ -81,3 +81,27 @@ def test_a_threshold_gives_up_specificity_for_the_least_sensitivity() -> None:
 def test_a_threshold_needs_both_kinds_of_case() -> None:
     with pytest.raises(ValueError, match="positive and negative"):
         c.choose_threshold(np.array([0.1]), np.array([True]))
+    with pytest.raises(ValueError, match="positive and negative"):
+        c.balanced_threshold(np.array([0.1]), np.array([False]))
+
+
+def test_a_balanced_threshold_lets_one_stray_positive_go() -> None:
+    probabilities = np.array([0.001, 0.6, 0.7, 0.8, *np.linspace(0.01, 0.2, 20)])
+    truth = np.arange(24) < 4
+    assert c.balanced_threshold(probabilities, truth) == pytest.approx(0.4)
+    assert c.choose_threshold(probabilities, truth, 0.9) < 0.001
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 10_000))
+def test_no_threshold_is_better_balanced(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    truth = np.arange(30) < 10
+    probabilities = np.round(np.clip(random.normal(0.3, 0.2, 30) + 0.2 * truth, 0, 1), 2)
+
+    def balance(threshold: float) -> float:
+        called = probabilities >= threshold
+        return c.sensitivity(called, truth) + c.specificity(called, truth)
+
+    best = balance(c.balanced_threshold(probabilities, truth))
+    assert best == pytest.approx(max(balance(level) for level in probabilities))

