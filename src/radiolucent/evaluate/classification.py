@@ -94,9 +94,14 @@ def choose_threshold(probabilities: Scores, truth: Truth, least_sensitivity: flo
     return float((levels[best] + below) / 2)
 
 
-def balanced_threshold(probabilities: Scores, truth: Truth) -> float:
+def balanced_threshold(probabilities: Scores, truth: Truth, folders: NDArray[np.str_] | None = None) -> float:
     """The threshold with the largest sum of sensitivity and specificity, moved to the middle of the gap below it; of
     several the lowest, which misses least.
+
+    Parameters
+    ----------
+    folders : (cases,), where each comes from; sensitivity and specificity are then the means of the folders', so that
+        many easy cases of one don't speak for all. None: all from one.
 
     Raises
     ------
@@ -110,8 +115,17 @@ def balanced_threshold(probabilities: Scores, truth: Truth) -> float:
     if not truth.any() or truth.all():
         raise ValueError("an operating point needs positive and negative cases")
     levels = np.unique(np.asarray(probabilities, dtype=np.float64))
-    found = np.searchsorted(np.sort(probabilities[truth]), levels)
-    cleared = np.searchsorted(np.sort(probabilities[~truth]), levels)
-    best = int(np.argmax(cleared / (~truth).sum() - found / truth.sum()))
+    names = np.zeros(len(truth), dtype=np.str_) if folders is None else folders
+    missed, cleared = (
+        np.mean(
+            [
+                np.searchsorted(np.sort(probabilities[kind & (names == name)]), levels) / (kind & (names == name)).sum()
+                for name in np.unique(names[kind])
+            ],
+            axis=0,
+        )
+        for kind in (truth, ~truth)
+    )
+    best = int(np.argmax(cleared - missed))
     below = levels[best - 1] if best > 0 else 0.0
     return float((levels[best] + below) / 2)

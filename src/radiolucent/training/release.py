@@ -35,7 +35,8 @@ from radiolucent.training.recipe import EngineRecipe, Scope
 FEWEST = 5
 SCARCE_RULE = (
     "; findings with fewer than 5 positive validation images, by their uncalibrated score: the threshold with the "
-    "largest sum of sensitivity and specificity on training, validation and synthetic images together, 0.50 at most"
+    "largest sum of sensitivity and specificity, means of those in each folder and in synthetic images, training "
+    "images included, 0.50 at most"
 )
 # a network that sees nothing yet still needs a scale above 0
 _SMALLEST_SCALE = 0.1
@@ -184,7 +185,7 @@ def _scarce_points(
         chosen = EVEN
         if truth.any() and not truth.all():
             # nearly all were learned from, and one stray slice of few would decide a rule that asks for sensitivity
-            chosen = min(chosen, balanced_threshold(scores, truth))
+            chosen = min(chosen, balanced_threshold(scores, truth, further.folders[known]))
         # sensitivity and specificity on images that were learned from would be no figures of the engine
         points[recipe.findings[index]] = {"probability": round(chosen, 6), "n": int(known.sum())}
     return points

@@ -92,6 +92,14 @@ def test_a_balanced_threshold_lets_one_stray_positive_go() -> None:
     assert c.choose_threshold(probabilities, truth, 0.9) < 0.001
 
 
+def test_many_easy_negatives_of_one_folder_dont_speak_for_another() -> None:
+    probabilities = np.array([0.05, *np.linspace(0.3, 0.9, 9), *np.full(10, 0.2), *np.full(1000, 0.001)])
+    truth = np.arange(1020) < 10
+    folders = np.array(["hard"] * 20 + ["easy"] * 1000)
+    assert c.balanced_threshold(probabilities, truth) < 0.05
+    assert c.balanced_threshold(probabilities, truth, folders) == pytest.approx(0.25)
+
+
 @settings(max_examples=50, deadline=None)
 @given(st.integers(0, 10_000))
 def test_no_threshold_is_better_balanced(seed: int) -> None:

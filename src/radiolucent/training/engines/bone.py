@@ -57,7 +57,7 @@ RECIPE = EngineRecipe(
 
 SCOPE = Scope(
     engine="bone",
-    version="0.4.0",
+    version="0.4.1",
     study_rule="image",
     slab_mm=None,
     licence="CC-BY-4.0",

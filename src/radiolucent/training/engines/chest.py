@@ -73,7 +73,7 @@ RECIPE = EngineRecipe(
 
 SCOPE = Scope(
     engine="chest",
-    version="0.3.0",
+    version="0.3.1",
     study_rule="image",
     slab_mm=None,
     licence="CC-BY-4.0",
