@@ -200,20 +200,16 @@ def _pixel_element(
 
 
 def _fragments_end(stream: BinaryIO, offset: int, size: int) -> bool:
-    """True where the encapsulated fragments (PS3.5 A.4) run to their end; a missing last delimiter is let pass.
-
-    The first item is the offset table, so that a fragment is the second at the earliest.
-    """
-    items = 0
+    """True where the encapsulated fragments (PS3.5 A.4) run to their end; a missing last delimiter is let pass."""
     while offset + 8 <= size:
         stream.seek(offset)
         group, element, length = struct.unpack("<HHL", stream.read(8))
         if (group, element) == (0xFFFE, 0xE0DD):
-            return items > 1
+            return True
         if (group, element) != (0xFFFE, 0xE000) or length == UNDEFINED_LENGTH:
             return False
-        offset, items = offset + 8 + length, items + 1
-    return offset == size and items > 1
+        offset += 8 + length
+    return offset == size
 
 
 def _looks_bare(start: bytes) -> bool:
