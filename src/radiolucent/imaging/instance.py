@@ -200,16 +200,20 @@ def _pixel_element(
 
 
 def _fragments_end(stream: BinaryIO, offset: int, size: int) -> bool:
-    """True where the encapsulated fragments (PS3.5 A.4) run to their end; a missing last delimiter is let pass."""
+    """True where the encapsulated fragments (PS3.5 A.4) run to their end; a missing last delimiter is let pass.
+
+    The first item is the offset table, so that a fragment is the second at the earliest.
+    """
+    items = 0
     while offset + 8 <= size:
         stream.seek(offset)
         group, element, length = struct.unpack("<HHL", stream.read(8))
         if (group, element) == (0xFFFE, 0xE0DD):
-            return True
+            return items > 1
         if (group, element) != (0xFFFE, 0xE000) or length == UNDEFINED_LENGTH:
             return False
-        offset += 8 + length
-    return offset == size
+        offset, items = offset + 8 + length, items + 1
+    return offset == size and items > 1
 
 
 def _looks_bare(start: bytes) -> bool:

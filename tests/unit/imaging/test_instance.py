@@ -95,6 +95,22 @@ def test_a_cut_file_is_always_refused(write_image: Any, tmp_path: Path, syntax: 
         load(path)
 
 
+@pytest.mark.parametrize("items", [0, 1], ids=["no item", "the offset table alone"])
+@pytest.mark.parametrize("delimiter", [b"", b"\xfe\xff\xdd\xe0\x00\x00\x00\x00"], ids=["cut", "closed"])
+@pytest.mark.parametrize("syntax", [RLELossless, JPEGLSLossless], ids=lambda syntax: syntax.name)
+def test_compressed_pixels_without_a_fragment_are_refused(
+    write_image: Any, tmp_path: Path, syntax: Any, items: int, delimiter: bytes
+) -> None:
+    content = sample(write_image, syntax)
+    start = content.index(b"\xe0\x7f\x10\x00") + 12
+    (length,) = struct.unpack("<L", content[start + 4 : start + 8])
+    path = tmp_path / "cut.dcm"
+    path.write_bytes(content[: start + items * (8 + length)] + delimiter)
+    with pytest.raises(UnreadableFile) as caught:
+        load(path)
+    assert caught.value.code == "truncated"
+
+
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(
     content=st.binary(max_size=400), prefix=st.sampled_from([b"", bytes(128) + b"DICM", b"\x08\x00\x05\x00CS\x0a\x00"])
