@@ -33,7 +33,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("findings",),
     ("phantom",),
     ("imaging",),
-    ("settings", "logs"),
+    ("settings", "logs", "association"),
     ("errors",),
 )
 

@@ -14,6 +14,7 @@ from pynetdicom.association import Association
 from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import PresentationContext
 
+from radiolucent.association import keep_answers
 from radiolucent.errors import QueryFailed
 
 # identifiers of queries and answers are patients': they belong into no log
@@ -74,6 +75,7 @@ def associated(
     if not association.is_established:
         why = "rejects our association" if association.is_rejected else "doesn't answer"
         raise QueryFailed(f"{peer.name} {why}: check its address, its AE title and whether it knows ours")
+    keep_answers(association)
     try:
         yield association
     except BaseException:

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from pynetdicom import AE
 
+from radiolucent.association import keep_answers
 from radiolucent.errors import DeliveryError, FinalDelivery, RetriableDelivery
 from radiolucent.results.destinations.http import HttpPeer
 
@@ -79,6 +80,7 @@ def echo(
             if association.rejected_contexts and not association.accepted_contexts:
                 raise FinalDelivery("it takes associations, but no verification", destination=called_ae)
             raise RetriableDelivery("no association: it is down or doesn't answer", destination=called_ae)
+        keep_answers(association)
         code = association.send_c_echo().get("Status")
     finally:
         if association.is_established:

@@ -13,6 +13,7 @@ import pydicom
 from pydicom.dataset import Dataset
 from pynetdicom import AE, evt
 
+from radiolucent.association import keep_answers
 from radiolucent.errors import FinalDelivery, RetriableDelivery
 from radiolucent.imaging.uids import derived_uid
 from radiolucent.results.destinations.commitment import PUSH_MODEL, Commitment, Inbox, awaiting, request
@@ -116,6 +117,7 @@ class CStore:
         except (OSError, RuntimeError) as error:
             raise sent.retriable(f"no connection: {type(error).__name__}; see whether it runs") from error
         if association.is_established:
+            keep_answers(association)
             return association
         if association.is_rejected:
             raise self._rejection(association, sent)
