@@ -21,6 +21,8 @@ BACKBONES = ("residual", lite.NAME)
 _GROUP = 16
 # a trait counts where it is seen, however small its part of the image
 _TRAIT_SHARPNESS = 2.0
+# stages whose own channels are given out: up to stride 16, where a cell is still a place
+_LEVELS = 3
 
 
 class LevelNorm(nn.Module):
@@ -94,7 +96,12 @@ def _residual_stages(stem: int, widths: Sequence[int], depths: Sequence[int], no
 
 
 class _Features(nn.Module):
-    """Stages at stride 4, 8, 16, … and a top-down path back to the finest of `grid_stride`."""
+    """Stages at stride 4, 8, 16, … and a top-down path back to the finest of `grid_stride`.
+
+    With `levels`, the first stages' own channels come behind those of the path, brought to its grid (of a finer stage
+    the average and the maximum in each cell, a coarser one's repeated), and last one channel of ones, so that a map
+    can have a level without a bias behind it.
+    """
 
     def __init__(
         self,
@@ -106,6 +113,7 @@ class _Features(nn.Module):
         grid_stride: int,
         norm: str,
         backbone: str,
+        levels: bool,
     ) -> None:
         super().__init__()
         if backbone == lite.NAME:
@@ -124,30 +132,49 @@ class _Features(nn.Module):
                 for _ in self.laterals
             ]
         )
+        self.levels = levels
+        copies = [2 if index < self.first else 1 for index in range(_LEVELS)]
+        self.level_channels = sum(width * count for width, count in zip(widths, copies, strict=False)) + 1
 
     def forward(self, x: Tensor) -> Tensor:
-        levels = []
+        seen = []
         x = self.stem(x)
         for stage in self.stages:
             x = stage(x)
-            levels.append(x)
-        levels = levels[self.first :]
+            seen.append(x)
+        levels = seen[self.first :]
         y = self.smooth[-1](self.laterals[-1](levels[-1]))
         for index in range(len(levels) - 2, -1, -1):
             up = functional.interpolate(y, scale_factor=2.0, mode="nearest")
             y = self.smooth[index](self.laterals[index](levels[index]) + up)
-        return torch.as_tensor(y)
+        if not self.levels:
+            return torch.as_tensor(y)
+        return torch.cat([y, *self._on_grid(seen[:_LEVELS]), torch.ones_like(y[:, :1])], dim=1)
+
+    def _on_grid(self, seen: list[Tensor]) -> list[Tensor]:
+        parts = []
+        for index, level in enumerate(seen):
+            step = 2 ** abs(index - self.first)
+            if index < self.first:
+                parts += [functional.avg_pool2d(level, step), functional.max_pool2d(level, step)]
+            else:
+                parts.append(functional.interpolate(level, scale_factor=float(step), mode="nearest"))
+        return parts
 
 
 class _Branches(nn.Module):
-    """Several feature extractors on one image, their channels one behind the other."""
+    """Several feature extractors on one image: the channels of their top-down paths, then those of their stages."""
 
-    def __init__(self, branches: Sequence[nn.Module]) -> None:
+    def __init__(self, branches: Sequence[_Features], top: int) -> None:
         super().__init__()
-        self.branches = nn.ModuleList(branches)
+        self.branches, self.top = nn.ModuleList(branches), top
+        self.levels = any(branch.levels for branch in branches)
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.cat([branch(x) for branch in self.branches], dim=1)
+        parts = [branch(x) for branch in self.branches]
+        if self.levels:
+            parts = [part[:, : self.top] for part in parts] + [part[:, self.top :] for part in parts]
+        return torch.cat(parts, dim=1)
 
 
 def pool_evidence(evidence: Tensor, pooling: str, sharpness: float | None) -> Tensor:
@@ -187,16 +214,20 @@ class EvidenceNet(nn.Module):
     norm : ``group``, or ``level`` (see `LevelNorm`).
     sites, traits : beside the findings, the image's sites (one head each, mixed by the network's own routing) and
         further traits. ``0`` and ``0``: none, and the maps are ``evidence(features)``.
-    shown : so many of the last traits are given out as findings, behind the others, each with its own map.
+    shown : so many of the last traits are given out as findings, behind the others, each with its own map. Beside the
+        top-down path, which is taught the findings, these maps see what the first stages see.
     mirrored : True reads the image and its mirror image and gives the mean of both maps: twice the time.
     backbone : ``residual``, or ``efficientnet-lite0`` (see `engines.lite`), which needs no stem, widths or depths.
     branches : backbones of feature extractors side by side, as `join_networks` makes them of an ensemble; empty: one.
 
     Attributes
     ----------
-    features : module, (N, channels, H, W) → (N, B * top, H / grid_stride, W / grid_stride), where B is the number of
-        branches or 1; the Grad-CAM target layer.
-    evidence : ``Conv2d(B * top, K, 1, bias=False)``.
+    features : module, (N, channels, H, W) → (N, B * top + L, H / grid_stride, W / grid_stride), where B is the number
+        of branches or 1, and L that of the stages' own channels and ones if a trait is `shown`, else 0; the Grad-CAM
+        target layer.
+    evidence : ``Conv2d(B * top, K, 1, bias=False)``, of the first channels of `features`.
+    level_heads : ``Conv2d(L, shown, 1, bias=False)``, of the others: what they add to the maps of the traits shown. 0
+        until `training.refit` fits it.
     bias : float32 (K,) buffer: ``logit = pool(M) + bias``.
     site_heads : ``Conv2d(B * top, sites * K, 1, bias=False)``: what each site adds to the maps. The share of
         each site is the softmax of its trait logit, so the maps stay linear in `features` once the image is routed.
@@ -226,9 +257,9 @@ class EvidenceNet(nn.Module):
         self.pooling, self.sharpness = pooling, sharpness
         self.sites, self.shown, self.mirrored = sites, shown, mirrored
         backbones = branches or (backbone,)
-        parts = [_Features(channels, stem, widths, depths, top, grid_stride, norm, one) for one in backbones]
-        self.features: nn.Module = _Branches(parts) if branches else parts[0]
-        top *= len(parts)
+        parts = [_Features(channels, stem, widths, depths, top, grid_stride, norm, one, shown > 0) for one in backbones]
+        self.features: nn.Module = _Branches(parts, top) if branches else parts[0]
+        self.top = top = top * len(parts)
         self.evidence = nn.Conv2d(top, findings, 1, bias=False)
         # most cells are background: start there, since this layer has no bias to learn it with
         nn.init.normal_(self.evidence.weight, mean=-0.1, std=0.05)
@@ -239,6 +270,10 @@ class EvidenceNet(nn.Module):
         if sites:
             self.site_heads = nn.Conv2d(top, sites * findings, 1, bias=False)
             nn.init.zeros_(self.site_heads.weight)
+        if shown:
+            levels = sum(part.level_channels for part in parts)
+            self.level_heads = nn.Conv2d(levels, shown, 1, bias=False).requires_grad_(False)
+            nn.init.zeros_(self.level_heads.weight)
 
     @property
     def biases(self) -> list[float]:
@@ -280,16 +315,20 @@ class EvidenceNet(nn.Module):
 
     def _heads(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Evidence of the findings, maps of sites and traits without their bias, and the logits of these."""
-        evidence = self.evidence(features)
+        top, levels = (features[:, : self.top], features[:, self.top :]) if self.shown else (features, None)
+        evidence = self.evidence(top)
         if not hasattr(self, "traits"):
             none = features.new_zeros(features.shape[0], 0)
             return evidence, none[:, :, None, None], none
-        maps = functional.conv2d(features, self.traits.weight)
+        maps = functional.conv2d(top, self.traits.weight)
+        if levels is not None:
+            further = self.level_heads(levels)
+            maps = torch.cat([maps[:, : -self.shown], maps[:, -self.shown :] + further], dim=1)
         described = pool_evidence(maps, "log-sum-exp", _TRAIT_SHARPNESS) + self.traits.get_parameter("bias")
         if self.sites:
             # the routing takes no part in the gradient: to the maps' slopes it is a constant
             share = torch.softmax(described[:, : self.sites].detach(), dim=1)
-            heads = self.site_heads(features).unflatten(1, (self.sites, -1))
+            heads = self.site_heads(top).unflatten(1, (self.sites, -1))
             evidence = evidence + (share[:, :, None, None, None] * heads).sum(dim=1)
         return evidence, maps, described
 

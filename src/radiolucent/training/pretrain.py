@@ -66,7 +66,9 @@ def pretrain(
         raise SetupError("the pack has no row whose split is 'train'")
     where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     torch.manual_seed(seed)
-    network = EvidenceNet(findings=len(recipe.findings), channels=recipe.channels, **recipe.network)
+    # without the stages' own channels, which traits that are shown see: the path's are what fills
+    arguments = {**recipe.network, "shown": 0}
+    network = EvidenceNet(findings=len(recipe.findings), channels=recipe.channels, **arguments)
     if recipe.network.get("backbone") == lite.NAME:
         learn_from_photographs(network.features, step=pack.step, offset=pack.offset)
     stride, width = int(recipe.network["grid_stride"]), int(recipe.network["top"])
@@ -148,5 +150,6 @@ def hidden_cells(count: int, cells: int, random: torch.Generator) -> Tensor:
 
 def _described(recipe: EngineRecipe) -> str:
     """What must be alike in two networks for one's features to fit the other."""
-    network = {name: value for name, value in asdict(recipe)["network"].items() if name not in ("sites", "traits")}
+    heads = ("sites", "traits", "shown")
+    network = {name: value for name, value in asdict(recipe)["network"].items() if name not in heads}
     return json.dumps({"channels": recipe.channels, **network}, sort_keys=True)

@@ -88,12 +88,11 @@ def release(
     out.parent.mkdir(parents=True, exist_ok=True)
     network = round_features(copy.deepcopy(network).cpu().eval())
     validation = with_shown(pack.rows(pack.split == "val"), recipe)
+    everything = with_shown(pack if synthetic is None else join_packs(pack, synthetic), recipe)
     recipe = recipe.reported
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".release-") as name:
         folder = Path(name) / out.name
         folder.mkdir()
-        everything = pack if synthetic is None else join_packs(pack, synthetic)
-        everything = with_shown(everything, recipe)
         calibration, points = calibrated(network, recipe, validation, everything)
         label = f"{recipe.engine}@{scope.version}"
         rule = RULE + (SCARCE_RULE if len(calibration) < len(points) else "")

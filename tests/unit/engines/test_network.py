@@ -121,6 +121,28 @@ def test_shown_traits_come_behind_the_findings_with_maps_that_give_their_logits(
     assert (plain.shape, maps.shape) == ((2, 3), (2, 3, 8, 8))
 
 
+def test_shown_traits_also_see_what_each_stage_sees() -> None:
+    network = a_network(traits=1, shown=1, grid_stride=8)
+    film = torch.randn(1, 1, 64, 64)
+    features = network.features(film)
+    # the path's 16; the finest stage's average and maximum; the others' own; ones
+    assert features.shape == (1, 16 + 2 * 16 + 16 + 16 + 1, 8, 8)
+    first = network.features.stages[0](network.features.stem(film))
+    second = network.features.stages[1](first)
+    third = network.features.stages[2](second)
+    torch.testing.assert_close(torch.nn.functional.avg_pool2d(first, 2), features[:, 16:32])
+    torch.testing.assert_close(torch.nn.functional.max_pool2d(first, 2), features[:, 32:48])
+    torch.testing.assert_close(second, features[:, 48:64])
+    torch.testing.assert_close(third.repeat_interleave(2, 2).repeat_interleave(2, 3), features[:, 64:80])
+    assert bool((features[:, 80] == 1).all())
+    _, before = network(film)
+    with torch.no_grad():
+        network.level_heads.weight[:, 32:] = 0.25
+    _, after = network(film)
+    torch.testing.assert_close(before[:, :3], after[:, :3])
+    torch.testing.assert_close(before[:, 3] + 0.25 * features[:, 48:].sum(dim=1), after[:, 3])
+
+
 def test_a_mirroring_network_reads_an_image_and_its_mirror_image_alike() -> None:
     network = a_network(mirrored=True, sites=2, traits=1, shown=1, grid_stride=8)
     film = torch.randn(1, 1, 64, 64)
@@ -160,14 +182,20 @@ def test_the_maps_of_a_joined_network_are_the_mean_of_its_members() -> None:
 def test_a_joined_network_routes_by_the_mean_of_its_members_maps_of_sites() -> None:
     options: dict[str, object] = {"sites": 2, "traits": 1, "shown": 1, "norm": "level"}
     parts = members(2, **options)
+    for part in parts:
+        torch.nn.init.normal_(part.level_heads.weight)
     joined, _ = join_networks(parts, [{**SMALL, **options}] * 2)
     film = torch.randn(1, 1, 64, 64)
     features = [part.features(film) for part in parts]
     weights = [part.traits.get_parameter("weight") for part in parts]
-    maps = [torch.nn.functional.conv2d(x, weight) for x, weight in zip(features, weights, strict=True)]
+    maps = [torch.nn.functional.conv2d(x[:, :16], weight) for x, weight in zip(features, weights, strict=True)]
+    for map_, x, part in zip(maps, features, parts, strict=True):
+        map_[:, 2:] += part.level_heads(x[:, 16:])
     bias = torch.stack([part.traits.get_parameter("bias") for part in parts]).mean(dim=0)
-    expected = pool_evidence(torch.stack(maps).mean(dim=0), "log-sum-exp", 1.0) + bias
+    expected = pool_evidence(torch.stack(maps).mean(dim=0), "log-sum-exp", 2.0) + bias
     torch.testing.assert_close(expected, joined.describe(film)[2], atol=1e-4, rtol=1e-3)
+    shown = torch.stack([part(film)[1][:, 3] for part in parts]).mean(dim=0)
+    torch.testing.assert_close(shown, joined(film)[1][:, 3], atol=1e-4, rtol=1e-3)
 
 
 def test_one_member_stays_as_it_is() -> None:

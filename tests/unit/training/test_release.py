@@ -200,6 +200,30 @@ def test_tables_survive_the_way_through_toml() -> None:
     assert tables == tomllib.loads(to_toml(tables))
 
 
+def test_a_shown_trait_is_a_finding_of_the_bundle(small_pack: Pack, small_recipe: EngineRecipe, tmp_path: Path) -> None:
+    more = {**small_recipe.network, "traits": 1, "shown": 1}
+    recipe = replace(small_recipe, traits=("hardware",), network=more)
+    enough = small_pack.rows(np.tile(np.arange(len(small_pack)), 6))
+    pack = replace(enough, traits=(np.arange(len(enough)) % 3 == 0).astype(np.float32)[:, None])
+    torch.manual_seed(0)
+    network = EvidenceNet(findings=3, channels=recipe.channels, **more)
+    torch.nn.init.normal_(network.level_heads.weight)
+    out = release(
+        network,
+        recipe,
+        find_scope("brain-mri"),
+        pack=pack,
+        rows=rows_of(tmp_path),
+        origin=ORIGIN,
+        out=tmp_path / "brain-mri",
+        card=lambda folder: f"# {load_bundle(folder).label}\n",
+    )
+    bundle = load_bundle(out)
+    assert verify(bundle).twin_difference is not None
+    assert [finding.name for finding in bundle.manifest.findings] == [*small_recipe.findings, "hardware"]
+    assert "hardware" in bundle.operating_points.findings
+
+
 def test_shown_traits_become_findings_with_labels_and_nothing_else_does() -> None:
     recipe = find_recipe("bone")
     recipe = replace(recipe, network={**recipe.network, "shown": 1})
