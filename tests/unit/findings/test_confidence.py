@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from radiolucent.findings.confidence import (
     COMBINATIONS,
     Combination,
+    Row,
     default_confidence,
     grade_confidence,
     review_reason,
@@ -43,6 +44,12 @@ def test_each_combination_has_exactly_one_row(combination: Combination) -> None:
 )
 def test_a_missing_input_never_gives_high(combination: Combination) -> None:
     assert TABLE.row(combination).level != "high"
+
+
+@pytest.mark.parametrize("row", [row for row in TABLE.rows if "unknown" in row.agreement], ids=lambda row: row.name)
+def test_a_place_that_could_not_be_judged_is_not_held_against_the_finding(row: Row) -> None:
+    for words in ("place does not", "neither place", "nor place"):
+        assert words not in row.why
 
 
 @pytest.mark.parametrize("combination", COMBINATIONS, ids="-".join)
