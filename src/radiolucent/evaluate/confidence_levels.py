@@ -34,7 +34,8 @@ class GradedCase:
     Parameters
     ----------
     correct : the label says that it is there.
-    placed : it is there and the strongest region peaks inside its outline; None where there is no outline.
+    placed : it is there and the strongest region peaks inside its outline; None where the image isn't outlined, or no
+        image of the set outlines this finding.
     row : row of the confidence table.
     """
 
@@ -63,8 +64,9 @@ def graded_cases(
     report : called with (images done, images in all).
     """
     table, cases = table or default_confidence(), []
+    outlined = {name for row in rows for name, _ in row.outlines}
     for index, row in enumerate(rows):
-        cases += _cases(engine, row, table)
+        cases += _cases(engine, row, table, outlined)
         if report is not None:
             report(index + 1, len(rows))
     return cases
@@ -108,7 +110,7 @@ def as_markdown(levels: dict[str, dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _cases(engine: Engine, row: Row, table: ConfidenceTable) -> list[GradedCase]:
+def _cases(engine: Engine, row: Row, table: ConfidenceTable, outlined: set[str]) -> list[GradedCase]:
     bundle = engine.bundle
     pixels = read_pixels(row.path)[None]
     batch, record = prepare(pixels, row.spacing_mm, bundle.manifest.input)
@@ -136,7 +138,7 @@ def _cases(engine: Engine, row: Row, table: ConfidenceTable) -> list[GradedCase]
                 level=graded.level,
                 row=graded.reasons[0].partition(":")[0],
                 correct=label > 0.5,
-                placed=_placed(finding, row, label > 0.5),
+                placed=_placed(finding, row, label > 0.5) if row.outlined and entry.name in outlined else None,
             )
         )
     return cases
@@ -176,10 +178,8 @@ def _finding(
     )
 
 
-def _placed(finding: Finding, row: Row, present: bool) -> bool | None:
-    """Whether the first region's peak lies inside the outline; None where the image isn't outlined."""
-    if not row.outlined:
-        return None
+def _placed(finding: Finding, row: Row, present: bool) -> bool:
+    """Whether the first region's peak lies inside the outline."""
     if not present or finding.localisation is None or not finding.localisation.regions:
         return False
     shape = finding.heatmap.record.source_shape

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image as Pillow
 
-from radiolucent.evaluate.confidence_levels import GradedCase, as_markdown, confidence_levels, falls
+from radiolucent.evaluate.confidence_levels import GradedCase, as_markdown, confidence_levels, falls, graded_cases
+from radiolucent.evaluate.layouts import Row
 
 
 def case(level: str, correct: bool, *, placed: bool | None = None, group: str = "") -> GradedCase:
@@ -40,6 +46,31 @@ def test_images_without_an_outline_do_not_count_for_the_place() -> None:
     levels = confidence_levels([case("high", True, placed=None, group="a"), *cases("high", 3, 1)], draws=20)
     assert levels["high"]["correct"]["n"] == 5
     assert levels["high"]["placed"]["n"] == 4
+
+
+def test_a_finding_that_no_image_outlines_has_no_place_to_be_right_in(engine: Any, tmp_path: Path) -> None:
+    bright = np.zeros((192, 192), dtype=np.uint8)
+    bright[60:130, 60:130] = 80
+    bright[80:100, 80:100] = 255
+    Pillow.fromarray(bright).save(tmp_path / "one.png")
+    square = np.array([[75.0, 75.0], [75.0, 105.0], [105.0, 105.0], [105.0, 75.0]])
+
+    def graded(outlined: str, present: float) -> GradedCase:
+        row = Row(
+            path=tmp_path / "one.png",
+            labels={"glioma": present},
+            outlines=((outlined, square),),
+            outlined=True,
+            spacing_mm=(1.25, 1.25),
+            split="val",
+            group="a",
+        )
+        (one,) = graded_cases(engine, [row])
+        return one
+
+    assert graded("glioma", 1.0).placed is True
+    assert graded("glioma", 0.0).placed is False
+    assert graded("meningioma", 1.0).placed is None
 
 
 @given(st.lists(st.tuples(st.sampled_from(["high", "moderate", "low"]), st.booleans()), min_size=1, max_size=12))
