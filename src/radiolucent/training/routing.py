@@ -20,13 +20,15 @@ def measure_routing(network: EvidenceNet, recipe: EngineRecipe, pack: Pack, batc
 
     Returns
     -------
-    ``sites`` : site or trait → n (films that show it), auroc, sensitivity and specificity at a score of one half;
+    ``sites`` : site, or trait that isn't shown as a finding → n (films that show it), auroc, sensitivity and
+        specificity at a score of one half;
     ``all`` : films, and on how many the strongest site is one that the film shows (``right``).
     """
     scores = describe(network.eval(), pack, recipe.size, batch)
     truth = pack.traits
     rows: dict[str, dict[str, float]] = {}
-    for column, name in enumerate((*recipe.sites, *recipe.traits)):
+    hidden = len(recipe.sites) + len(recipe.traits) - len(recipe.shown)
+    for column, name in enumerate((*recipe.sites, *recipe.traits)[:hidden]):
         known = np.isfinite(truth[:, column])
         real, score = truth[known, column] > 0.5, scores[known, column]
         rows[name] = {

@@ -24,7 +24,8 @@ class ByBrightness(EvidenceNet):
 
 
 def test_right_and_wrong_routes_are_counted() -> None:
-    recipe = replace(find_recipe("bone"), size=64, canvas=64)
+    bone = find_recipe("bone")
+    recipe = replace(bone, size=64, canvas=64, network={**bone.network, "shown": 0})
     images = np.zeros((4, 1, 64, 64), dtype=np.uint8)
     images[2:] = 250
     # the last film is bright and yet a hand
@@ -54,3 +55,5 @@ def test_right_and_wrong_routes_are_counted() -> None:
         {"n": 1.0, "auroc": 0.5, "sensitivity": 0.0, "specificity": 1.0}
     )
     assert np.isnan(measured["sites"]["hip"]["auroc"])
+    # a finding has its own rows
+    assert set(measure_routing(network, replace(bone, size=64, canvas=64), pack)["sites"]) == set(bone.sites)
