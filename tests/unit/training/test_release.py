@@ -221,6 +221,7 @@ def test_a_shown_trait_is_a_finding_of_the_bundle(small_pack: Pack, small_recipe
     bundle = load_bundle(out)
     assert verify(bundle).twin_difference is not None
     assert [finding.name for finding in bundle.manifest.findings] == [*small_recipe.findings, "hardware"]
+    assert bundle.operating_points is not None
     assert "hardware" in bundle.operating_points.findings
 
 
