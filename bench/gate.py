@@ -66,11 +66,11 @@ def measure(sets: Sequence[CaseSet], *, taught: int = 9) -> list[dict[str, Any]]
     results = [_marker_row(one, taught) for one in sets if one.name == "phantoms"]
     for one in sets:
         every = NetworkEngine(one.bundle, shuffled(one.bundle))
-        last = NetworkEngine(one.bundle, shuffled(one.bundle, layers=1))
+        heads = NetworkEngine(one.bundle, shuffled(one.bundle, heads=True))
         label, intact = one.bundle.label, load_engine(one.bundle, threads=1)
         results += [
             _row(f"{label}, every layer's weights shuffled, {one.name}", every, one.cases, outlined=one.outlined),
-            _row(f"{label}, last layer's weights shuffled, {one.name}", last, one.cases, outlined=one.outlined),
+            _row(f"{label}, heads' weights shuffled, {one.name}", heads, one.cases, outlined=one.outlined),
             _row(f"{label}, {one.name}", intact, one.cases, scrambled=every, broken=False, outlined=one.outlined),
         ]
     return results
@@ -90,11 +90,14 @@ def _tell(words: str) -> None:
     print(words, file=sys.stderr, flush=True)
 
 
-def shuffled(bundle: Bundle, *, layers: int | None = None) -> Any:
-    """The engine's network with the weights of its last `layers` layers shuffled; None shuffles every layer."""
+def shuffled(bundle: Bundle, *, heads: bool = False) -> Any:
+    """The engine's network with the weights of every layer shuffled, or of those alone that read its features."""
     from radiolucent.explain.attribution import randomised
 
-    *_, (_, network) = islice(randomised(load_twin(bundle)), layers)
+    twin = load_twin(bundle)
+    layers = [name for name, part in twin.named_modules() if any(True for _ in part.parameters(recurse=False))]
+    count = sum(not name.startswith("features.") for name in layers) if heads else len(layers)
+    *_, (_, network) = islice(randomised(twin), count)
     return network
 
 

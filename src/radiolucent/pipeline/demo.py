@@ -48,6 +48,7 @@ CASES: tuple[Case, ...] = (
     Case(name="bleed", kind="head-ct", findings=("intraparenchymal-haemorrhage",), seed=21, change="smaller"),
     Case(name="effusion", kind="chest-xr", findings=("effusion",), seed=37, change="smaller"),
     Case(name="limb", kind="bone-xr", findings=(), seed=20),
+    Case(name="plate", kind="bone-xr", findings=("hardware",), seed=30),
 )
 
 
