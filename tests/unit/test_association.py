@@ -30,10 +30,10 @@ def association() -> Iterator[Any]:
         server.shutdown()
 
 
-def held_up(kind: type[threading.Event]) -> threading.Event:
+def held_up(kind: Any) -> Any:
     """An open checkpoint behind which the reader is held up, as on a machine with much to do."""
 
-    class HeldUp(kind):  # type: ignore[misc, valid-type]
+    class HeldUp(kind):
         def wait(self, timeout: float | None = None) -> bool:
             passed = bool(super().wait(timeout))
             time.sleep(0.3)
@@ -47,9 +47,7 @@ def held_up(kind: type[threading.Event]) -> threading.Event:
 @pytest.mark.parametrize(
     ("kind", "answered"), [(threading.Event, False), (Checkpoint, True)], ids=["pynetdicom's own", "ours"]
 )
-def test_a_reader_that_is_held_up_doesnt_take_the_answer(
-    association: Any, kind: type[threading.Event], answered: bool
-) -> None:
+def test_a_reader_that_is_held_up_doesnt_take_the_answer(association: Any, kind: Any, answered: bool) -> None:
     association._reactor_checkpoint = held_up(kind)
     send = association.dimse.send_msg
 
@@ -69,9 +67,32 @@ def test_an_association_that_keeps_its_answers_can_be_used_and_released(associat
     assert association.is_released
 
 
+def test_a_reader_that_was_let_go_late_doesnt_pass_a_checkpoint_that_was_closed_again() -> None:
+    checkpoint, passes, done = Checkpoint(), [0], threading.Event()
+
+    def read() -> None:
+        while not done.is_set():
+            checkpoint.wait()
+            passes[0] += 1
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    try:
+        checkpoint.clear()
+        for _ in range(50):
+            checkpoint.set()
+            checkpoint.clear()
+            before = passes[0]
+            time.sleep(0.005)
+            assert passes[0] == before
+    finally:
+        done.set()
+        checkpoint.set()
+        reader.join(timeout=5)
+
+
 def test_a_reader_that_is_gone_isnt_waited_for_for_ever() -> None:
     checkpoint = Checkpoint()
-    checkpoint.set()
     start = time.monotonic()
     checkpoint.clear()
     assert not checkpoint.is_set()
@@ -80,11 +101,13 @@ def test_a_reader_that_is_gone_isnt_waited_for_for_ever() -> None:
 
 def test_a_checkpoint_holds_back_until_it_is_opened() -> None:
     checkpoint = Checkpoint()
-    passed = threading.Thread(target=checkpoint.wait)
-    passed.start()
+    assert checkpoint.wait()
+    waiting = threading.Timer(0.05, checkpoint.wait)
+    waiting.start()
     checkpoint.clear()
-    assert passed.is_alive()
+    assert waiting.is_alive()
+    assert not checkpoint.wait(timeout=0.01)
     checkpoint.set()
-    passed.join(timeout=5)
-    assert not passed.is_alive()
-    assert not Checkpoint().wait(timeout=0.01)
+    waiting.join(timeout=5)
+    assert not waiting.is_alive()
+    assert checkpoint.is_set()

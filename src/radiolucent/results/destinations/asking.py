@@ -18,6 +18,8 @@ from radiolucent.errors import DeliveryError, FinalDelivery, RetriableDelivery
 from radiolucent.results.destinations.http import HttpPeer
 
 VERIFICATION: Final = "1.2.840.10008.1.1"  # PS3.4 annex A: C-ECHO
+# a connection closed right behind a rejection can take it along: then it is asked for again
+_TRIES: Final = 2
 _UNKNOWN: Final = {(1, 7): "it isn't called by this AE title", (1, 3): "it doesn't know our AE title: add it there"}
 """Source and reason of a rejection (PS3.8 9.3.4)."""
 
@@ -67,7 +69,10 @@ def echo(
     ours.acse_timeout = ours.dimse_timeout = ours.network_timeout = ours.connection_timeout = timeout_s
     ours.add_requested_context(VERIFICATION)
     try:
-        association = ours.associate(host, port, ae_title=called_ae, tls_args=(tls, host) if tls else None)
+        for _ in range(_TRIES):
+            association = ours.associate(host, port, ae_title=called_ae, tls_args=(tls, host) if tls else None)
+            if association.is_established or association.is_rejected or association.rejected_contexts:
+                break
     except (OSError, RuntimeError) as error:
         raise RetriableDelivery(f"no connection: {type(error).__name__}", destination=called_ae) from error
     try:
