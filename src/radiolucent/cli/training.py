@@ -46,7 +46,8 @@ def train(
     ] = False,
     work: Annotated[Path | None, typer.Option(help="Checkpoints go here. Default: beside the bundle.")] = None,
     pack: Annotated[
-        Path | None, typer.Option(help="File of images at training resolution: made where missing, else used.")
+        Path | None,
+        typer.Option(help="File of images at training resolution: made where missing, else fitted on."),
     ] = None,
     weights: Annotated[
         list[Path] | None,

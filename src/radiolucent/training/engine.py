@@ -47,7 +47,7 @@ class Plan:
     pretrain : epochs of learning without labels before the fit, on all training images; 0 for none.
     patience : end early after so many looks at validation without a better one; None fits all epochs.
     weights : release these checkpoints (made on another machine, say), joined if several, instead of fitting.
-    pack : read the images from this file instead of preprocessing the folders again.
+    pack : fit on the images of this file; where it holds them rounded, the folders are preprocessed for the figures.
     volumes : folder of whole series that the card also reports on; never trained on.
     ablation : what `training.ablation.compare_supervision` gave, for the card.
     """
@@ -111,11 +111,13 @@ def train(
         recipe = replace(recipe, loss=recipe.loss.unsupervised())
     work = work or out.with_name(out.name + ".work")
     pack = load_pack(plan.pack) if plan.pack else make_pack(engine, data, report=report)
+    # what is released is measured on images as they are
+    exact = make_pack(engine, data, report=report) if pack.rounded else pack
     folds = _cross_validate(pack, recipe, work, plan, tell) if plan.folds > 1 else None
     members, arguments, origin = _members(engine, pack, recipe, work, plan, tell)
     network, joined = join_networks(members, arguments)
     recipe = replace(recipe, network={name: joined[name] for name in joined if name not in ("findings", "channels")})
-    routing = measure_routing(network, recipe, pack.rows(pack.split == "val")) if recipe.sites else None
+    routing = measure_routing(network, recipe, exact.rows(exact.split == "val")) if recipe.sites else None
 
     def card(folder: Path) -> str:
         bundle = load_bundle(folder)
@@ -146,7 +148,7 @@ def train(
         network,
         recipe,
         scope,
-        pack=pack,
+        pack=exact,
         rows=rows,
         origin=origin,
         out=out,
@@ -233,7 +235,7 @@ def _unseen_studies(recipe: EngineRecipe, tell: Report) -> Pack:
 
 
 def make_pack(engine: str, data: list[Path], *, file: Path | None = None, report: Report | None = None) -> Pack:
-    """Preprocess folders at training resolution, and write them to one file where asked for.
+    """Preprocess folders at training resolution, and write them to one file where asked for (see `save_pack`).
 
     Raises
     ------

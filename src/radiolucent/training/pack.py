@@ -1,11 +1,12 @@
 """A packed set: images and outlines at training resolution, in one file that needs only numpy to be read.
 
 Quantised to 8 bits and compressed, so that a set can be carried to a bare machine that has numpy and torch and
-nothing else.
+nothing else. Images that would make a larger file than `LARGEST_BYTES` are rounded until they fit.
 """
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -15,8 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radiolucent.errors import SetupError
+from radiolucent.training.rounding import images_of, round_images
 
-_VERSION = 3
+LARGEST_BYTES = 50_000_000
+"""A file that `save_pack` writes is no larger."""
+_VERSION = 4
+# steps of `rounding`, finest first; 0 is exact
+_STEPS = (0, 4, 8, 12, 16, 20, 24, 28, 32, 40, 48, 64, 96, 128)
+# images on which the size of a file is tried
+_TRIED = 96
 # as many findings as one bit each fits into: of 8 bits, or of 32 less the sign
 _MOST_FINDINGS = 31
 
@@ -40,6 +48,7 @@ class Pack:
     source : str ``(N,)``; ``FOLDER/FILE`` that the row came from; synthetic rows name no folder.
     midline : float32 ``(N,)``; column of the symmetry axis, NaN where there is none.
     traits : float32 ``(N, T)``; the recipe's sites and traits, 1, 0 or NaN.
+    rounded : step of `rounding` with which the images were stored, grey values; 0 where they are exact.
     """
 
     engine: str
@@ -55,6 +64,7 @@ class Pack:
     source: NDArray[np.str_]
     midline: NDArray[np.float32]
     traits: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), dtype=np.float32))
+    rounded: int = 0
 
     def __post_init__(self) -> None:
         count = len(self.images)
@@ -130,16 +140,44 @@ def join_packs(first: Pack, second: Pack) -> Pack:
     return replace(first, **arrays)
 
 
-def save_pack(pack: Pack, path: Path) -> None:
-    """Write one compressed file (zip of npy arrays)."""
+def save_pack(pack: Pack, path: Path, *, largest: int = LARGEST_BYTES) -> int:
+    """Write one compressed file (zip of npy arrays), its images rounded as little as lets it fit into `largest` bytes.
+
+    Returns
+    -------
+    The step that the images were rounded with, grey values; 0 where they are stored as they are.
+
+    Raises
+    ------
+    SetupError
+        If it doesn't fit even so; nothing is written.
+    """
+    for step in _STEPS:
+        if _estimate(pack, step) > largest:
+            continue
+        content = _packed(pack, step)
+        if len(content) <= largest:
+            path.write_bytes(content)
+            return step
+    raise SetupError(f"{len(pack)} images don't fit into {largest} bytes: pack fewer, or at a smaller size")
+
+
+def _packed(pack: Pack, step: int) -> bytes:
     arrays: dict[str, Any] = {
         field.name: value for field in fields(pack) if isinstance(value := getattr(pack, field.name), np.ndarray)
     }
     rest = {field.name: getattr(pack, field.name) for field in fields(pack) if field.name not in arrays}
-    about = np.array(json.dumps({"version": _VERSION, **rest}))
-    arrays["images"] = _differences(pack.images)
-    with path.open("wb") as stream:
-        np.savez_compressed(stream, about=about, **arrays)
+    about = np.array(json.dumps({"version": _VERSION, **rest, "rounded": step, "side": pack.images.shape[-1]}))
+    arrays["images"] = round_images(pack.images, step) if step else _differences(pack.images)
+    stream = io.BytesIO()
+    np.savez_compressed(stream, about=about, **arrays)
+    return stream.getvalue()
+
+
+def _estimate(pack: Pack, step: int) -> float:
+    """Bytes of the file, from some of its images."""
+    some = np.unique(np.linspace(0, len(pack) - 1, min(_TRIED, len(pack))).round().astype(np.intp))
+    return len(_packed(pack.rows(some), step)) * len(pack) / len(some)
 
 
 def load_pack(path: Path) -> Pack:
@@ -158,7 +196,10 @@ def load_pack(path: Path) -> Pack:
         raise SetupError(f"{path} is no training pack: make one with radiolucent train ENGINE --pack FILE") from error
     if about.pop("version", None) != _VERSION:
         raise SetupError(f"{path} is a pack of another version: make it again with radiolucent train ENGINE --pack")
-    arrays["images"] = _sums(arrays["images"])
+    side = about.pop("side")
+    arrays["images"] = (
+        images_of(arrays["images"], about["rounded"], side) if about["rounded"] else _sums(arrays["images"])
+    )
     about["findings"] = tuple(about["findings"])
     return Pack(**about, **arrays)
 

@@ -16,6 +16,7 @@ from radiolucent.errors import OutputExists, SetupError
 from radiolucent.training.__main__ import main
 from radiolucent.training.engine import Plan, default_command, make_pack, train
 from radiolucent.training.fit import load_checkpoint
+from radiolucent.training.pack import load_pack, save_pack
 
 KINDS = ("glioma", "meningioma", "pituitary")
 
@@ -64,6 +65,19 @@ def test_a_pack_is_fitted_by_the_program_for_bare_machines(
     main([str(tmp_path / "set.pack"), str(tmp_path / "away"), "--epochs", "1", "--batch", "2"])
     assert load_checkpoint(tmp_path / "away" / "checkpoint.pt")["epoch"] == 1
     assert "epoch 1 of 1" in capsys.readouterr().out
+
+
+def test_what_is_released_is_measured_on_exact_images_even_with_a_rounded_pack(folder: Path, tmp_path: Path) -> None:
+    exact = make_pack("brain-mri", [folder], file=tmp_path / "exact.pack")
+    step = save_pack(exact, tmp_path / "rounded.pack", largest=(tmp_path / "exact.pack").stat().st_size // 3)
+    assert step > 0
+    assert load_pack(tmp_path / "exact.pack").rounded == 0
+    train("brain-mri", [folder], tmp_path / "a", plan=Plan(epochs=1, pack=tmp_path / "rounded.pack"))
+    plan = Plan(weights=(tmp_path / "a.work" / "checkpoint.pt",))
+    for name in ("exact", "rounded"):
+        train("brain-mri", [folder], tmp_path / name, plan=replace(plan, pack=tmp_path / f"{name}.pack"))
+    for file in ("calibration.json", "operating_points.json", "manifest.toml"):
+        assert (tmp_path / "exact" / file).read_bytes() == (tmp_path / "rounded" / file).read_bytes()
 
 
 def test_members_are_fitted_one_by_one_resumed_and_joined(folder: Path, tmp_path: Path) -> None:

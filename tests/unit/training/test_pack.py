@@ -17,6 +17,29 @@ def test_what_was_saved_comes_back_unchanged(small_pack: Pack, tmp_path: Path) -
     assert back.images.dtype == np.uint8
 
 
+def test_images_that_dont_fit_are_rounded_until_they_do(small_pack: Pack, tmp_path: Path) -> None:
+    path = tmp_path / "set.pack"
+    assert save_pack(small_pack, path) == 0
+    whole, steps, errors = path.stat().st_size, [0], [0.0]
+    for share in (0.7, 0.4):
+        steps.append(save_pack(small_pack, path, largest=int(share * whole)))
+        back = load_pack(path)
+        assert path.stat().st_size <= share * whole
+        assert back.rounded == steps[-1]
+        errors.append(float(np.sqrt(((back.images.astype(float) - small_pack.images) ** 2).mean())))
+        # twice the step at the finest frequency, evenly spread errors
+        assert errors[-1] <= 2 * steps[-1] / np.sqrt(12)
+        np.testing.assert_array_equal(small_pack.outlines, back.outlines)
+    assert steps == sorted(set(steps))
+    assert errors == sorted(set(errors))
+
+
+def test_a_set_that_no_rounding_makes_fit_is_refused(small_pack: Pack, tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match="don't fit into 100 bytes"):
+        save_pack(small_pack, tmp_path / "set.pack", largest=100)
+    assert not (tmp_path / "set.pack").exists()
+
+
 def test_a_file_that_is_no_pack_is_named(tmp_path: Path) -> None:
     (tmp_path / "x.pack").write_bytes(b"nothing of the kind")
     with pytest.raises(SetupError, match=r"x\.pack is no training pack"):
