@@ -20,7 +20,12 @@ def round_images(images: NDArray[np.uint8], step: float) -> NDArray[np.int16]:
 
     Parameters
     ----------
-    step : grey values; the mean square error of a pixel is ``step ** 2 / 12`` at most, and less where little varies.
+    step : grey values, above 0. A coefficient is off by half of it, one of the finest waves by all of it; so the root
+        mean square error of a block is `step` at most.
+
+    Source
+    ------
+    ITU-T T.81 (JPEG), annex A.3.3: the orthonormal cosine transform of 8 × 8 samples.
     """
     parts = []
     for start in range(0, len(images), _AT_ONCE):
@@ -32,7 +37,7 @@ def round_images(images: NDArray[np.uint8], step: float) -> NDArray[np.int16]:
 
 
 def images_of(coefficients: NDArray[np.int16], step: float, side: int) -> NDArray[np.uint8]:
-    """What `round_images` made, as uint8 ``(N, C, side, side)`` again."""
+    """What `round_images` made with `step`, as uint8 ``(N, C, side, side)`` again; `side` in pixels."""
     placed = np.empty_like(coefficients)
     placed[_ORDER] = coefficients
     placed = placed.reshape(_SIDE, _SIDE, *coefficients.shape[1:])
