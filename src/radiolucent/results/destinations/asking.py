@@ -69,9 +69,12 @@ def echo(
     ours.acse_timeout = ours.dimse_timeout = ours.network_timeout = ours.connection_timeout = timeout_s
     ours.add_requested_context(VERIFICATION)
     try:
+        start = time.monotonic()
         for _ in range(_TRIES):
             association = ours.associate(host, port, ae_title=called_ae, tls_args=(tls, host) if tls else None)
-            if association.is_established or association.is_rejected or association.rejected_contexts:
+            answered = association.is_established or association.is_rejected or association.rejected_contexts
+            # a node that hangs is not waited for twice
+            if answered or time.monotonic() - start > timeout_s / 2:
                 break
     except (OSError, RuntimeError) as error:
         raise RetriableDelivery(f"no connection: {type(error).__name__}", destination=called_ae) from error
