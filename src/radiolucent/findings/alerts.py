@@ -176,7 +176,7 @@ def _values(entry: Ranked, words: Phrases) -> dict[str, str]:
     values = {
         "urgency": f"{level} {words.urgency[str(level)]}",
         "finding": words.name(finding.name),
-        "claim": f"{words.likelihood(finding.probability)} {words.name(finding.name)}",
+        "claim": words.claim(finding.name, finding.probability),
         "place": short_place(finding, entry.series, words),
         "confidence": words.confidence[finding.confidence.level] if finding.confidence else words.side["unknown"],
         "why": why,

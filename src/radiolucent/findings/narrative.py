@@ -177,7 +177,7 @@ def _positive(entry: Ranked, words: Phrases) -> dict[str, Any]:
         "name": finding.name,
         "label": _sentence(words.name(finding.name)),
         "urgency": _urgency(finding, words),
-        "claim": f"{words.likelihood(finding.probability)} {words.name(finding.name)}",
+        "claim": words.claim(finding.name, finding.probability),
         "figures": _figures(finding, words)
         + ("" if finding.probability is not None else f"; {words.words['not_calibrated']}"),
         "place": full_place(finding, series, words),

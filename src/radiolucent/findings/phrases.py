@@ -15,10 +15,11 @@ LANGUAGES = ("en", "de")
 
 
 class ProbabilityPhrase(TableModel):
-    """Words for a calibrated probability from `at_least` up."""
+    """Words for a calibrated probability from `at_least` up; `of_things` where nobody suspects a disease."""
 
     at_least: float = Field(ge=0, lt=1)
     phrase: str
+    of_things: str = ""
     source: SourceKey
 
 
@@ -29,6 +30,7 @@ class Phrases(TableModel):
     decimal: str
     disclaimer: str
     probability: tuple[ProbabilityPhrase, ...]
+    things: tuple[str, ...]
     words: dict[str, str]
     urgency: dict[str, str]
     confidence: dict[str, str]
@@ -53,6 +55,7 @@ class Phrases(TableModel):
             ("verify", set(self.verify), set(FINDINGS)),
             ("mimics", set(self.mimics), set(FINDINGS)),
             ("confidence_rows", set(self.confidence_rows), rows),
+            ("things", set(self.things) | set(FINDINGS), set(FINDINGS)),
         ):
             if given != wanted:
                 raise ValueError(f"{what}: missing or unknown {', '.join(sorted(given ^ wanted))}")
@@ -66,7 +69,21 @@ class Phrases(TableModel):
         """Words for a calibrated probability; None gives the word for a score that isn't calibrated."""
         if probability is None:
             return self.words["uncalibrated"]
-        return next(band.phrase for band in self.probability if probability >= band.at_least)
+        return self._band(probability).phrase
+
+    def claim(self, finding: str, probability: float | None) -> str:
+        """A finding with how likely it is; hardware and devices are things, which nobody suspects.
+
+        >>> phrases("en").claim("fracture", 0.7), phrases("en").claim("hardware", 0.7)
+        ('suspicious for fracture', 'probable metal hardware')
+        """
+        words = self.likelihood(probability)
+        if finding in self.things and probability is not None:
+            words = self._band(probability).of_things or words
+        return f"{words} {self.name(finding)}"
+
+    def _band(self, probability: float) -> ProbabilityPhrase:
+        return next(band for band in self.probability if probability >= band.at_least)
 
     def number(self, value: float, digits: int) -> str:
         """A number with the language's decimal sign."""

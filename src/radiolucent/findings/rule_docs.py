@@ -183,12 +183,17 @@ def _change() -> str:
 
 def _words() -> str:
     words = phrases("en")
+    things = " and ".join(words.name(name) for name in words.things)
     lines = [
         f"## Words ({words.version})",
         "",
         "| calibrated probability from | words | source |",
         "|---|---|---|",
-        *(f"| {100 * band.at_least:g} % | {band.phrase} | {band.source} |" for band in words.probability),
+        *(
+            f"| {100 * band.at_least:g} % | {band.phrase}"
+            f"{f' ({band.of_things} of {things})' if band.of_things else ''} | {band.source} |"
+            for band in words.probability
+        ),
         "",
         f"A score that isn't calibrated is called *{words.words['uncalibrated']}* and never shown in per cent. Signs",
         "to check and mimics are expert defaults without a source.",

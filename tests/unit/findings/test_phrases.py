@@ -42,6 +42,18 @@ def test_a_higher_probability_never_sounds_less_sure(low: float, high: float) ->
         assert order.index(words.likelihood(high)) <= order.index(words.likelihood(low))
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_nobody_suspects_a_plate(language: str) -> None:
+    words = phrases(language)
+    suspicious = words.likelihood(0.7)
+    assert words.claim("fracture", 0.7) == f"{suspicious} {words.name('fracture')}"
+    for thing in ("hardware", "support-device"):
+        assert suspicious not in words.claim(thing, 0.7)
+        assert words.claim(thing, 0.7).endswith(words.name(thing))
+        assert words.claim(thing, 0.95) == f"{words.likelihood(0.95)} {words.name(thing)}"
+        assert words.claim(thing, None) == f"{words.words['uncalibrated']} {words.name(thing)}"
+
+
 @pytest.mark.parametrize(
     ("probability", "english", "german"),
     [(0.995, "over 99 %", "über 99 %"), (0.84, "84 %", "84 %"), (0.001, "under 1 %", "unter 1 %")],
