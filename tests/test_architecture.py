@@ -41,6 +41,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 FENCES: dict[str, tuple[str, ...]] = {
     "torch": (
         "engines.network",
+        "engines.features",
         "engines.lite",
         "engines.runtime",
         "explain.compiler",
@@ -85,7 +86,14 @@ FENCES: dict[str, tuple[str, ...]] = {
 }
 
 # these need the torch extra as soon as they are imported; all other modules must not
-NEEDS_TORCH = ("engines.network", "engines.lite", "explain.attribution", "explain.compiler", "training")
+NEEDS_TORCH = (
+    "engines.network",
+    "engines.features",
+    "engines.lite",
+    "explain.attribution",
+    "explain.compiler",
+    "training",
+)
 HEAVY = ("torch", "onnx", "onnxscript", "captum", "sklearn", "shap", "lime")
 SLOW = ("SimpleITK", "highdicom", "fhir", "onnxruntime", "skimage", "scipy", "pydicom", *HEAVY)
 LONGEST_FILE = 400

@@ -106,6 +106,10 @@ class DigestMismatch(EngineError):
     """A file of a bundle isn't the one that its manifest was signed off with."""
 
 
+class NotItsSite(EngineError):
+    """An engine takes a film for a part of the body that it doesn't read: nothing is said of that film."""
+
+
 class IncompleteEvidence(EngineError):
     """The stored map doesn't add up to the logit: the explanation can't be trusted."""
 

@@ -129,6 +129,46 @@ def test_another_body_part_is_not_read_and_says_why_with_exit_0(tmp_path: Path) 
     assert "reads MR; this is CT" in result.stdout
 
 
+def save_as_part(study: PhantomStudy, part: str, folder: Path) -> Path:
+    """Write a study whose header names another part of the body than its pixels show."""
+    folder.mkdir()
+    for index, dataset in enumerate(study.datasets):
+        for keyword in ("AnatomicRegionSequence", "StudyDescription", "SeriesDescription"):
+            if keyword in dataset:
+                delattr(dataset, keyword)
+        dataset.BodyPartExamined = part
+        dataset.save_as(folder / f"{index}.dcm", enforce_file_format=True)
+    return folder
+
+
+@pytest.mark.parametrize(("kind", "site"), [("bone-xr", {"site": "spine"}), ("chest-xr", {})])
+def test_a_film_of_the_trunk_under_the_header_of_a_limb_is_not_read(
+    kind: str, site: dict[str, Any], tmp_path: Path
+) -> None:
+    study = save_as_part(make_study(kind, (), seed=7, rows=512, **site), "KNEE", tmp_path / "study")
+    result = read(study, "-o", tmp_path / "out")
+    assert result.exit_code == 0
+    shown = site.get("site", "chest")
+    assert f"looks like a film of the {shown}" in " ".join(result.stdout.split())
+    document = json.loads((tmp_path / "out" / "reading.json").read_text(encoding="utf-8"))
+    assert document["studies"][0]["series"] == []
+    codes = {refusal["code"] for refusal in document["studies"][0]["unread"][0]["refusals"]}
+    assert "site" in codes
+
+
+def test_a_limb_under_another_limbs_header_is_read_and_the_difference_stands_in_the_report(tmp_path: Path) -> None:
+    knee = make_study("bone-xr", ("displaced-fracture",), seed=7, rows=512, site="knee")
+    result = read(save_as_part(knee, "WRIST", tmp_path / "study"), "-o", tmp_path / "out")
+    assert result.exit_code == 0, result.stderr
+    note = "the header says wrist, the picture looks like a film of the leg"
+    [series] = json.loads((tmp_path / "out" / "reading.json").read_text(encoding="utf-8"))["studies"][0]["series"]
+    assert any(line.startswith(note) for line in series["notes"])
+    assert note in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    right = read(save_as_part(knee, "KNEE", tmp_path / "right"), "-o", tmp_path / "knee")
+    assert right.exit_code == 0
+    assert note not in (tmp_path / "knee" / "report.html").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("kind", ["empty", "text", "truncated", "photo", "one-pixel", "missing", "empty-folder"])
 def test_what_is_no_study_ends_in_a_clear_error_and_leaves_no_folder(kind: str, study: Path, tmp_path: Path) -> None:
     path = tmp_path / "input"

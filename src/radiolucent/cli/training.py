@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from radiolucent.training.engine import Plan
-    from radiolucent.training.pack import Pack
 
 Data = Annotated[list[Path], typer.Option("--data", help="Folder in one of the known layouts; can be repeated.")]
 
@@ -59,15 +58,13 @@ def train(
     with errors_to_exit(), progress_bar() as report:
         if weights and (members > 1 or backbone):
             raise SetupError("--weights releases what was fitted: leave out --members and --backbone, or --weights")
-        make_pack, run = _trainer()
+        run = _trainer()
+        if output is None and pack is None:
+            raise SetupError("name the bundle's folder with --out, or a file with --pack to make the pack alone")
+        if pack is not None and not (output and pack.exists()):
+            out.print(_write_pack(engine, data, pack, report), markup=False)
         if output is None:
-            if pack is None:
-                raise SetupError("name the bundle's folder with --out, or a file with --pack to make the pack alone")
-            made = make_pack(engine, data, file=pack, report=report)
-            out.print(f"{len(made)} images, {pack.stat().st_size / 2**20:.1f} MiB in {pack}", markup=False)
             return
-        if pack is not None and not pack.exists():
-            make_pack(engine, data, file=pack, report=report)
         plan = _plan(
             epochs=epochs,
             seed=seed,
@@ -121,12 +118,23 @@ def evaluate(
         out.print(plain(measured), markup=False)
 
 
-def _trainer() -> tuple[Callable[..., Pack], Callable[..., Path]]:
+def _trainer() -> Callable[..., Path]:
     try:
-        from radiolucent.training.engine import make_pack, train
+        from radiolucent.training.engine import train
     except ModuleNotFoundError as error:
         raise MissingExtra("training", extra="torch") from error
-    return make_pack, train
+    return train
+
+
+def _write_pack(engine: str, data: list[Path], file: Path, report: Callable[[str, int, int], None]) -> str:
+    """Make the pack's file, and say what is in it."""
+    from radiolucent.training.engine import make_pack
+    from radiolucent.training.pack import save_pack
+
+    made = make_pack(engine, data, report=report)
+    step = save_pack(made, file, report=lambda done, total: report("compressing, MiB", done, total))
+    rounded = f", images rounded to steps of {step} grey values so that they fit" if step else ""
+    return f"{len(made)} images, {file.stat().st_size / 2**20:.1f} MiB in {file}{rounded}"
 
 
 def _with_ablation(

@@ -1,7 +1,8 @@
 """What an engine bundle says of itself: name, version, findings, input, pooling, scope, operating points.
 
-A bundle is a folder: ``manifest.toml``, ``graph.onnx`` (outputs ``logits (N, K)`` and ``evidence (N, K, h, w)``),
-``calibration.json``, ``operating_points.json``, ``priors.npz``, ``card.md`` and ``SHA256SUMS``.
+A bundle is a folder: ``manifest.toml``, ``graph.onnx`` (outputs ``logits (N, K)`` and ``evidence (N, K, h, w)``, and
+``sites (N, S)`` where it tells which part of the body a film shows), ``calibration.json``, ``operating_points.json``,
+``priors.npz``, ``card.md`` and ``SHA256SUMS``.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from radiolucent.errors import InvalidBundle
 
 Pooling = Literal["mean", "log-sum-exp", "gradient"]
+# how likely sites that aren't read must be for a film to be refused, and under what the one that a header names is
+# doubted; how many films either holds for is on the card (`training.routing.measure_routing`)
+SITE_REFUSED, SITE_DOUBTED = 0.5, 0.05
 
 
 class _Table(BaseModel):
@@ -28,6 +32,17 @@ class FindingEntry(_Table):
     basis: Literal["real", "phantom"]
     display_scale: float = Field(gt=0, description="evidence in logit units at which the colour scale ends")
     bias: float = Field(default=0.0, description="logit = pool(evidence) + bias")
+
+
+class SiteEntry(_Table):
+    """One part of the body that the graph's output ``sites`` tells, in the order of that output."""
+
+    name: str
+    basis: Literal["real", "phantom"]
+    read: bool = Field(description="false: a film that is taken for it is refused")
+    body_parts: list[str] = Field(
+        default=[], description="words for body parts (imaging.terms) with which a header says that it shows this"
+    )
 
 
 class InputSpec(_Table):
@@ -119,6 +134,7 @@ class Manifest(_Table):
     title: str
     summary: str
     findings: list[FindingEntry] = Field(min_length=1)
+    sites: list[SiteEntry] = []
     input: InputSpec
     head: HeadSpec
     scope: ScopeSpec
@@ -144,6 +160,14 @@ class Manifest(_Table):
     def _a_volume_is_a_volume_throughout(self) -> Manifest:
         if not (self.input.depth is None) == (self.head.depth is None) == (self.study_rule != "volume"):
             raise ValueError("input.depth, head.depth and study_rule volume belong together")
+        return self
+
+    @model_validator(mode="after")
+    def _sites_are_those_of_films(self) -> Manifest:
+        if len({site.name for site in self.sites}) != len(self.sites):
+            raise ValueError("a site is listed twice")
+        if self.sites and self.study_rule != "image":
+            raise ValueError("sites are told of single films: study_rule must be image")
         return self
 
     @property

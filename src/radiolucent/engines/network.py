@@ -14,167 +14,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from radiolucent.engines import lite
+from radiolucent.engines.features import Branches, Features
 from radiolucent.errors import InvalidBundle
 
-BACKBONES = ("residual", lite.NAME)
-_GROUP = 16
 # a trait counts where it is seen, however small its part of the image
 _TRAIT_SHARPNESS = 2.0
-# stages whose own channels are given out: up to stride 16, where a cell is still a place
-_LEVELS = 3
-
-
-class LevelNorm(nn.Module):
-    """Batch norm whose mean and variance are measured on clean images when training ends, not while it runs.
-
-    In evaluation every pixel is scaled alike, whatever else is in view: what crops taught holds for whole films.
-
-    Attributes
-    ----------
-    mean, variance : float32 ``(channels,)`` buffers, used in evaluation.
-    seen : batches since `forget`; while training, the buffers are the plain average over them.
-    """
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.weight, self.bias = nn.Parameter(torch.ones(channels)), nn.Parameter(torch.zeros(channels))
-        self.mean: Tensor
-        self.variance: Tensor
-        self.register_buffer("mean", torch.zeros(channels))
-        self.register_buffer("variance", torch.ones(channels))
-        self.seen = 0
-
-    def forget(self) -> None:
-        """Start the average over batches anew."""
-        self.seen = 0
-
-    def forward(self, x: Tensor) -> Tensor:
-        if self.training:
-            self.seen += 1
-        share = 1.0 / max(1, self.seen)
-        return functional.batch_norm(
-            x, self.mean, self.variance, self.weight, self.bias, training=self.training, momentum=share
-        )
-
-
-def _norm(channels: int, norm: str) -> nn.Module:
-    # group norm: batch norm's running statistics drift away from clean images under augmentation
-    return LevelNorm(channels) if norm == "level" else nn.GroupNorm(max(1, channels // _GROUP), channels)
-
-
-class _Block(nn.Module):
-    """Two 3×3 convolutions and a shortcut; the second norm starts at 0, so a new block is the identity."""
-
-    def __init__(self, inputs: int, outputs: int, stride: int, norm: str) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
-        self.norm1 = _norm(outputs, norm)
-        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
-        self.norm2 = _norm(outputs, norm)
-        nn.init.zeros_(self.norm2.get_parameter("weight"))
-        self.shortcut: nn.Module = nn.Identity()
-        if stride != 1 or inputs != outputs:
-            pool: nn.Module = nn.AvgPool2d(stride) if stride != 1 else nn.Identity()
-            self.shortcut = nn.Sequential(pool, nn.Conv2d(inputs, outputs, 1, bias=False))
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = functional.relu(self.norm1(self.conv1(x)))
-        return functional.relu(self.norm2(self.conv2(y)) + self.shortcut(x))
-
-
-def _residual_stages(stem: int, widths: Sequence[int], depths: Sequence[int], norm: str) -> list[nn.Module]:
-    stages: list[nn.Module] = []
-    inputs = stem
-    for width, depth in zip(widths, depths, strict=True):
-        blocks = [
-            _Block(inputs if index == 0 else width, width, 2 if index == 0 else 1, norm) for index in range(depth)
-        ]
-        stages.append(nn.Sequential(*blocks))
-        inputs = width
-    return stages
-
-
-class _Features(nn.Module):
-    """Stages at stride 4, 8, 16, … and a top-down path back to the finest of `grid_stride`.
-
-    With `levels`, the first stages' own channels come behind those of the path, brought to its grid (of a finer stage
-    the average and the maximum in each cell, a coarser one's repeated), and last one channel of ones, so that a map
-    can have a level without a bias behind it.
-    """
-
-    def __init__(
-        self,
-        channels: int,
-        stem: int,
-        widths: Sequence[int],
-        depths: Sequence[int],
-        top: int,
-        grid_stride: int,
-        norm: str,
-        backbone: str,
-        levels: bool,
-    ) -> None:
-        super().__init__()
-        if backbone == lite.NAME:
-            self.stem, stages, widths = lite.stem(channels), lite.stages(), lite.WIDTHS
-        elif backbone == "residual":
-            self.stem = nn.Sequential(nn.Conv2d(channels, stem, 5, 2, 2, bias=False), _norm(stem, norm), nn.ReLU())
-            stages = _residual_stages(stem, widths, depths, norm)
-        else:
-            raise ValueError(f"backbone {backbone!r} is not known: {' or '.join(BACKBONES)}")
-        self.stages = nn.ModuleList(stages)
-        self.first = int(math.log2(grid_stride)) - 2
-        self.laterals = nn.ModuleList([nn.Conv2d(width, top, 1, bias=False) for width in widths[self.first :]])
-        self.smooth = nn.ModuleList(
-            [
-                nn.Sequential(nn.Conv2d(top, top, 3, 1, 1, bias=False), _norm(top, norm), nn.ReLU())
-                for _ in self.laterals
-            ]
-        )
-        self.levels = levels
-        copies = [2 if index < self.first else 1 for index in range(_LEVELS)]
-        self.level_channels = sum(width * count for width, count in zip(widths, copies, strict=False)) + 1
-
-    def forward(self, x: Tensor) -> Tensor:
-        seen = []
-        x = self.stem(x)
-        for stage in self.stages:
-            x = stage(x)
-            seen.append(x)
-        levels = seen[self.first :]
-        y = self.smooth[-1](self.laterals[-1](levels[-1]))
-        for index in range(len(levels) - 2, -1, -1):
-            up = functional.interpolate(y, scale_factor=2.0, mode="nearest")
-            y = self.smooth[index](self.laterals[index](levels[index]) + up)
-        if not self.levels:
-            return torch.as_tensor(y)
-        return torch.cat([y, *self._on_grid(seen[:_LEVELS]), torch.ones_like(y[:, :1])], dim=1)
-
-    def _on_grid(self, seen: list[Tensor]) -> list[Tensor]:
-        parts = []
-        for index, level in enumerate(seen):
-            step = 2 ** abs(index - self.first)
-            if index < self.first:
-                parts += [functional.avg_pool2d(level, step), functional.max_pool2d(level, step)]
-            else:
-                parts.append(functional.interpolate(level, scale_factor=float(step), mode="nearest"))
-        return parts
-
-
-class _Branches(nn.Module):
-    """Several feature extractors on one image: the channels of their top-down paths, then those of their stages."""
-
-    def __init__(self, branches: Sequence[_Features], top: int) -> None:
-        super().__init__()
-        self.branches, self.top = nn.ModuleList(branches), top
-        self.levels = any(branch.levels for branch in branches)
-
-    def forward(self, x: Tensor) -> Tensor:
-        parts = [branch(x) for branch in self.branches]
-        if self.levels:
-            parts = [part[:, : self.top] for part in parts] + [part[:, self.top :] for part in parts]
-        return torch.cat(parts, dim=1)
 
 
 def pool_evidence(evidence: Tensor, pooling: str, sharpness: float | None) -> Tensor:
@@ -219,6 +63,7 @@ class EvidenceNet(nn.Module):
     mirrored : True reads the image and its mirror image and gives the mean of both maps: twice the time.
     backbone : ``residual``, or ``efficientnet-lite0`` (see `engines.lite`), which needs no stem, widths or depths.
     branches : backbones of feature extractors side by side, as `join_networks` makes them of an ensemble; empty: one.
+    routed : sites that a router tells, which `training.routing` fits last; 0: none, and `forward` gives two results.
 
     Attributes
     ----------
@@ -231,6 +76,7 @@ class EvidenceNet(nn.Module):
     bias : float32 (K,) buffer: ``logit = pool(M) + bias``.
     site_heads : ``Conv2d(B * top, sites * K, 1, bias=False)``: what each site adds to the maps. The share of
         each site is the softmax of its trait logit, so the maps stay linear in `features` once the image is routed.
+    router : ``Linear(B * top + L, routed)`` of the mean of `features` over the cells; takes no part in the maps.
     """
 
     def __init__(
@@ -252,13 +98,14 @@ class EvidenceNet(nn.Module):
         mirrored: bool = False,
         branches: Sequence[str] = (),
         backbone: str = "residual",
+        routed: int = 0,
     ) -> None:
         super().__init__()
         self.pooling, self.sharpness = pooling, sharpness
         self.sites, self.shown, self.mirrored = sites, shown, mirrored
         backbones = branches or (backbone,)
-        parts = [_Features(channels, stem, widths, depths, top, grid_stride, norm, one, shown > 0) for one in backbones]
-        self.features: nn.Module = _Branches(parts, top) if branches else parts[0]
+        parts = [Features(channels, stem, widths, depths, top, grid_stride, norm, one, shown > 0) for one in backbones]
+        self.features: nn.Module = Branches(parts, top) if branches else parts[0]
         self.top = top = top * len(parts)
         self.evidence = nn.Conv2d(top, findings, 1, bias=False)
         # most cells are background: start there, since this layer has no bias to learn it with
@@ -274,6 +121,8 @@ class EvidenceNet(nn.Module):
             levels = sum(part.level_channels for part in parts)
             self.level_heads = nn.Conv2d(levels, shown, 1, bias=False).requires_grad_(False)
             nn.init.zeros_(self.level_heads.weight)
+        self.width = top + (levels if shown else 0)
+        self.router = nn.Linear(self.width, routed) if routed else None
 
     @property
     def biases(self) -> list[float]:
@@ -281,22 +130,29 @@ class EvidenceNet(nn.Module):
         shown = self.traits.bias[-self.shown :].tolist() if self.shown and self.traits.bias is not None else []
         return [float(value) for value in (*self.bias.tolist(), *shown)]
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Float32 ``(N, channels, H, W)`` → logits ``(N, K + shown)``, evidence ``(N, K + shown, h, w)``, float32."""
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Float32 ``(N, channels, H, W)`` → logits ``(N, K + shown)``, evidence ``(N, K + shown, h, w)``, float32.
+
+        With a router a third: how likely each site is, float32 ``(N, routed)``, each row adding up to 1.
+        """
         # the image itself comes last: whoever listens to `features` is left with its activations
-        mirrored = self._maps(x.flip(3)).flip(3) if self.mirrored else None
-        evidence = self._maps(x)
+        mirrored = self._maps(self.features(x.flip(3))).flip(3) if self.mirrored else None
+        features = self.features(x)
+        evidence = self._maps(features)
         if mirrored is not None:
             evidence = (evidence + mirrored) / 2
         bias = self.bias
         if self.shown:
             bias = torch.cat([bias, self.traits.get_parameter("bias")[-self.shown :]])
-        return pool_evidence(evidence, self.pooling, self.sharpness) + bias, evidence
-
-    def _maps(self, x: Tensor) -> Tensor:
-        """Evidence of the findings and of the traits shown, of one image."""
-        features = self.features(x)
+        logits = pool_evidence(evidence, self.pooling, self.sharpness) + bias
+        if self.router is None:
+            return logits, evidence
         with torch.autocast(x.device.type, enabled=False):
+            return logits, evidence, torch.softmax(self.router(features.float().mean(dim=(2, 3))), dim=1)
+
+    def _maps(self, features: Tensor) -> Tensor:
+        """Evidence of the findings and of the traits shown."""
+        with torch.autocast(features.device.type, enabled=False):
             evidence, maps, _ = self._heads(features.float())
             return torch.cat([evidence, maps[:, -self.shown :]], dim=1) if self.shown else evidence
 

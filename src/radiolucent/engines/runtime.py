@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Backend = Literal["onnx", "torch"]
 Batch = NDArray[np.float32]
-Outputs = tuple[NDArray[np.float32], NDArray[np.float32]]
+Outputs = tuple[NDArray[np.float32], ...]
 
 LARGEST_BATCH = 8  # images in one pass: bounds the memory of a long series
 TWIN_TOLERANCE = 1e-4  # largest difference between graph and twin, logit units
@@ -38,11 +38,13 @@ class EngineOutput:
     logits : float32 ``(N, K)``
     evidence : float32 ``(N, K, h, w)``, logit units, signed, on the network's own grid.
     milliseconds : wall time of the whole run.
+    sites : float32 ``(N, S)``, how likely each of the manifest's sites is; None where it has none.
     """
 
     logits: NDArray[np.float32]
     evidence: NDArray[np.float32]
     milliseconds: float
+    sites: NDArray[np.float32] | None = None
 
 
 class Engine(Protocol):
@@ -111,8 +113,7 @@ class OnnxEngine:
         if depth:
             logits, evidence = self._session.run(["logits", "evidence"], {self._input: to_volume(batch, depth)})
             return to_slices(logits, evidence, len(batch), self.bundle.manifest)
-        logits, evidence = self._session.run(["logits", "evidence"], {self._input: batch})
-        return logits, evidence
+        return tuple(self._session.run(_output_names(self.bundle.manifest), {self._input: batch}))
 
 
 class TorchEngine:
@@ -145,8 +146,8 @@ class TorchEngine:
         import torch
 
         with torch.inference_mode():
-            logits, evidence = self.network(torch.from_numpy(batch).to(self._device))
-            return logits.float().cpu().numpy(), evidence.float().cpu().numpy()
+            found = self.network(torch.from_numpy(batch).to(self._device))
+            return tuple(one.float().cpu().numpy() for one in found)
 
 
 def load_engine(bundle: Bundle, backend: Backend = "onnx", threads: int | None = None) -> Engine:
@@ -272,8 +273,14 @@ def _twin_difference(bundle: Bundle, batch: Batch, output: EngineOutput) -> floa
         twin = TorchEngine(bundle).run(batch)
     except MissingExtra:
         return None
-    differences = (np.abs(twin.logits - output.logits).max(), np.abs(twin.evidence - output.evidence).max())
-    return float(max(differences))
+    pairs = [(twin.logits, output.logits), (twin.evidence, output.evidence)]
+    if twin.sites is not None and output.sites is not None:
+        pairs.append((twin.sites, output.sites))
+    return float(max(np.abs(one - other).max() for one, other in pairs))
+
+
+def _output_names(manifest: Manifest) -> list[str]:
+    return ["logits", "evidence", *(["sites"] if manifest.sites else [])]
 
 
 def _graph_input(session: Any, manifest: Manifest) -> str:
@@ -283,7 +290,7 @@ def _graph_input(session: Any, manifest: Manifest) -> str:
         raise InvalidBundle(f"{manifest.label}: graph.onnx must have one input, float32 {axes}")
     if isinstance(inputs[0].shape[0], int):
         raise InvalidBundle(f"{manifest.label}: graph.onnx fixes its batch size; export it with a free first axis")
-    for name in ("logits", "evidence"):
+    for name in _output_names(manifest):
         if name not in outputs or outputs[name].type != "tensor(float)":
             raise InvalidBundle(f"{manifest.label}: graph.onnx has no float32 output {name!r}; it has {list(outputs)}")
     return str(inputs[0].name)
@@ -298,11 +305,12 @@ def _run(bundle: Bundle, batch: Batch, largest: int, part: Any) -> EngineOutput:
             parts.append(part(np.ascontiguousarray(batch[first : first + largest])))
         except Exception as error:  # the runtimes' errors share no other base class
             raise EngineError(f"{bundle.label}: the network failed: {error}") from error
-    logits = np.concatenate([logits for logits, _ in parts])
-    evidence = np.concatenate([evidence for _, evidence in parts])
+    logits, evidence, *further = [np.concatenate(each) for each in zip(*parts, strict=True)]
     milliseconds = (time.perf_counter() - start) * 1000
     _check_outputs(logits, evidence, len(batch), bundle.manifest)
-    return EngineOutput(logits=logits, evidence=evidence, milliseconds=milliseconds)
+    sites = further[0] if further else None
+    _check_sites(sites, len(batch), bundle.manifest)
+    return EngineOutput(logits=logits, evidence=evidence, milliseconds=milliseconds, sites=sites)
 
 
 def _check_batch(batch: Batch, manifest: Manifest) -> None:
@@ -324,3 +332,11 @@ def _check_outputs(logits: NDArray[Any], evidence: NDArray[Any], images: int, ma
         )
     if not (np.isfinite(logits).all() and np.isfinite(evidence).all()):
         raise EngineError(f"{manifest.label}: the network gave values that are not finite numbers")
+
+
+def _check_sites(sites: NDArray[Any] | None, images: int, manifest: Manifest) -> None:
+    if (0 if sites is None else sites.size) != images * len(manifest.sites):
+        told = "none" if sites is None else sites.shape
+        raise InvalidBundle(f"{manifest.label}: the manifest says {len(manifest.sites)} sites, the network gave {told}")
+    if sites is not None and not (np.isfinite(sites).all() and np.allclose(sites.sum(axis=1), 1, atol=1e-3)):
+        raise EngineError(f"{manifest.label}: the shares of the sites don't add up to 1")

@@ -17,7 +17,7 @@ from radiolucent.engines.manifest import FindingEntry, Manifest
 from radiolucent.engines.preprocess import prepare
 from radiolucent.engines.registry import Bundle
 from radiolucent.engines.runtime import Engine, EngineOutput
-from radiolucent.errors import EngineError, SenderError
+from radiolucent.errors import EngineError, NotItsSite, SenderError
 from radiolucent.explain.completeness import check
 from radiolucent.explain.gate import GateTable
 from radiolucent.explain.localize import localise
@@ -43,6 +43,7 @@ from radiolucent.imaging.quality import StackFacts, facts
 from radiolucent.imaging.study import Problem, Stack, Study
 from radiolucent.ingest.eligibility import refusals
 from radiolucent.ingest.flagging import flags
+from radiolucent.pipeline import anatomy
 from radiolucent.pipeline.quality_gate import gated
 
 SOFTWARE = f"radiolucent {__version__}"
@@ -122,12 +123,14 @@ def read_study(
                 reasons += tuple(flag for flag in odd if flag.code in engine.bundle.manifest.scope.refuse)
                 refused.extend(reasons)
                 if not reasons:
-                    made = read_stack(stack, engine, options=options)
+                    made = read_stack(stack, engine, options=options, body_part=known.body_part if known else "")
                     read.append(replace(made, notes=(*made.notes, *(f"{one.reason} [{one.code}]" for one in odd))))
                     was_read = True
             except SenderError as error:
                 refused.append(Refusal(code="unreadable-pixels", reason=str(error)))
                 break
+            except NotItsSite as error:
+                refused.append(Refusal(code=anatomy.CODE, reason=str(error), engine=engine.bundle.manifest.label))
             except EngineError as error:
                 refused.append(Refusal(code="engine-failed", reason=str(error), engine=engine.bundle.manifest.label))
         if was_read:
@@ -155,11 +158,17 @@ def _facts(stack: Stack, engines: Sequence[Engine]) -> StackFacts | None:
         return None  # the rules say so again, for each engine
 
 
-def read_stack(stack: Stack, engine: Engine, *, options: Options) -> SeriesReading:
+def read_stack(stack: Stack, engine: Engine, *, options: Options, body_part: str = "") -> SeriesReading:
     """Read one stack with one engine that may read it.
+
+    Parameters
+    ----------
+    body_part : what the header says that the stack shows (`imaging.quality.StackFacts`); empty where it doesn't say.
 
     Raises
     ------
+    NotItsSite
+        If the engine takes the stack for a part of the body that it doesn't read.
     UnreadablePixels
         If a frame can't be decoded.
     EngineError
@@ -173,6 +182,8 @@ def read_stack(stack: Stack, engine: Engine, *, options: Options) -> SeriesReadi
     clock.lap("prepare")
     output = engine.run(batch)
     clock.lap("engine")
+    anatomy.check_site(output.sites, bundle.manifest)
+    doubt = anatomy.doubt(output.sites, bundle.manifest, body_part)
     completeness = check(output.logits, output.evidence, bundle.manifest)
     findings = tuple(
         _finding(
@@ -215,7 +226,7 @@ def read_stack(stack: Stack, engine: Engine, *, options: Options) -> SeriesReadi
         findings=findings,
         completeness=completeness,
         milliseconds=clock.laps,
-        notes=stack.notes,
+        notes=(*stack.notes, *([doubt] if doubt else [])),
         part=stack.part,
     )
 

@@ -111,16 +111,23 @@ def _confusion(table: dict[str, dict[str, int]]) -> str:
 
 def _routing(measured: dict[str, Any]) -> str:
     rows = [
-        f"| {name} | {row['n']:.0f} | {row['auroc']:.3f} | {row['sensitivity']:.3f} | {row['specificity']:.3f} |"
-        for name, row in measured["sites"].items()
+        f"| {name}{kind} | {row['n']:.0f} | {row['auroc']:.3f} | {row['found'] * row['n']:.0f} | {row['wrongly']:.0f} |"
+        for kind, part in (("", "sites"), (", synthetic", "synthetic"))
+        for name, row in measured[part].items()
+        if row["n"]
     ]
-    right, films = measured["all"]["right"], measured["all"]["films"]
+    count = {name: f"{value:.0f}" for name, value in measured["all"].items()}
     return "\n".join(
         [
-            f"The network mixes one head per site by its own guess of the site. The strongest guess is a site that the "
-            f"film shows on {right:.0f} of {films:.0f} validation films.",
+            "A router, fitted last to whole films, real and synthetic, tells the site; the maps don't rest on it (they "
+            "mix one head per site by a guess of their own, learned along with them). Its likeliest site is one that "
+            f"the film shows on {count['right']} of {count['films']} validation films. {count['refused']} of them are "
+            f"taken for a site that isn't read, {count['doubted']} doubted although the header names a site that "
+            f"they show; of headers that name a wrong site {100 * measured['all']['noticed']:.0f} % would be noticed. "
+            "The synthetic films here are others than those that it was fitted to. Of real films of a site that only "
+            "synthetic ones show nothing is known.",
             "",
-            "| site or trait | films | AUROC | sensitivity at .5 | specificity at .5 |",
+            "| site | films | AUROC | taken for it | other films taken for it |",
             "|---|---|---|---|---|",
             *rows,
         ]

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from radiolucent.engines.bundle import load_bundle
-from radiolucent.engines.network import BACKBONES, EvidenceNet, join_networks
+from radiolucent.engines.features import BACKBONES
+from radiolucent.engines.network import EvidenceNet, join_networks
 from radiolucent.errors import OutputExists, SetupError
 from radiolucent.evaluate.layouts import read_rows
 from radiolucent.evaluate.report import evaluate
@@ -18,16 +19,16 @@ from radiolucent.evaluate.volumes import evaluate_volumes
 from radiolucent.training.card import write_card
 from radiolucent.training.datasets import build_pack
 from radiolucent.training.fit import CHECKPOINT, Fitted, Progress, fit, load_checkpoint
-from radiolucent.training.pack import Pack, join_packs, load_pack, save_pack
+from radiolucent.training.pack import Pack, join_packs, load_pack
 from radiolucent.training.pretrain import pretrain
 from radiolucent.training.recipe import EngineRecipe
 from radiolucent.training.recipes import find_recipe, find_scope
 from radiolucent.training.release import Origin, release
-from radiolucent.training.routing import measure_routing
+from radiolucent.training.routing import fit_router, measure_routing, site_films
 from radiolucent.training.synthetic import synthetic_pack
 
 Report = Callable[[str, int, int], None]
-_UNSEEN_SEED = 97
+_UNSEEN_SEED, _SITES_SEED = 97, 1
 FEATURES = "features.pt"
 
 
@@ -117,7 +118,13 @@ def train(
     members, arguments, origin = _members(engine, pack, recipe, work, plan, tell)
     network, joined = join_networks(members, arguments)
     recipe = replace(recipe, network={name: joined[name] for name in joined if name not in ("findings", "channels")})
-    routing = measure_routing(network, recipe, exact.rows(exact.split == "val")) if recipe.sites else None
+    routing = None
+    if recipe.router:
+        recipe = replace(recipe, network={**recipe.network, "routed": len(recipe.router.sites)})
+        drawn = site_films(recipe, seed=_SITES_SEED, report=lambda done, total: tell("drawing sites", done, total))
+        fit_router(network, exact, recipe, drawn)
+        unseen = site_films(recipe, seed=_UNSEEN_SEED, report=lambda done, total: tell("drawing sites", done, total))
+        routing = measure_routing(network, recipe, exact.rows(exact.split == "val"), unseen)
 
     def card(folder: Path) -> str:
         bundle = load_bundle(folder)
@@ -234,8 +241,8 @@ def _unseen_studies(recipe: EngineRecipe, tell: Report) -> Pack:
     )
 
 
-def make_pack(engine: str, data: list[Path], *, file: Path | None = None, report: Report | None = None) -> Pack:
-    """Preprocess folders at training resolution, and write them to one file where asked for (see `save_pack`).
+def make_pack(engine: str, data: list[Path], *, report: Report | None = None) -> Pack:
+    """Preprocess folders at training resolution; `training.pack.save_pack` writes it to a file.
 
     Raises
     ------
@@ -243,10 +250,7 @@ def make_pack(engine: str, data: list[Path], *, file: Path | None = None, report
         If a folder can't be read or holds nothing for this engine.
     """
     tell = report or _silent
-    pack = build_pack(find_recipe(engine), data, lambda done, total: tell("preparing", done, total))
-    if file is not None:
-        save_pack(pack, file)
-    return pack
+    return build_pack(find_recipe(engine), data, lambda done, total: tell("preparing", done, total))
 
 
 def default_command(engine: str, plan: Plan) -> str:

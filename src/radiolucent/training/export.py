@@ -20,7 +20,7 @@ _HALF = "features."
 
 
 def export_graph(network: EvidenceNet, recipe: EngineRecipe, path: Path) -> None:
-    """Write the graph: input ``images``, outputs ``logits`` and ``evidence``, any number of images.
+    """Write the graph: input ``images``, outputs ``logits``, ``evidence`` and with a router ``sites``, of any number.
 
     The graph is not optimised: its weights keep the twin's names, and ONNX Runtime optimises when it loads.
     """
@@ -37,7 +37,7 @@ def export_graph(network: EvidenceNet, recipe: EngineRecipe, path: Path) -> None
                 optimize=False,
                 opset_version=_OPSET,
                 input_names=["images"],
-                output_names=["logits", "evidence"],
+                output_names=["logits", "evidence", *(["sites"] if network.router is not None else [])],
                 dynamic_shapes={"x": {0: torch.export.Dim("n", min=1, max=4096)}},
                 verbose=False,
             )

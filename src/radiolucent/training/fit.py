@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from radiolucent.engines import lite
-from radiolucent.engines.network import EvidenceNet, LevelNorm
+from radiolucent.engines.features import LevelNorm
+from radiolucent.engines.network import EvidenceNet
 from radiolucent.errors import SetupError
 from radiolucent.training.draw import draw_rows
 from radiolucent.training.losses import image_loss, total_loss

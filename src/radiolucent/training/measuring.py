@@ -37,7 +37,7 @@ def predict(
     with torch.inference_mode():
         for start in range(0, len(pack), batch):
             images = torch.from_numpy(pack.images[start : start + batch]).to(device).float() * pack.step + pack.offset
-            scores, maps = network(centre(images, size))
+            scores, maps = network(centre(images, size))[:2]
             logits.append(scores.cpu().numpy())
             evidence.append(maps.cpu().numpy())
     return np.concatenate(logits), np.concatenate(evidence)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import io
 import json
+import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -140,8 +142,14 @@ def join_packs(first: Pack, second: Pack) -> Pack:
     return replace(first, **arrays)
 
 
-def save_pack(pack: Pack, path: Path, *, largest: int = LARGEST_BYTES) -> int:
+def save_pack(
+    pack: Pack, path: Path, *, largest: int = LARGEST_BYTES, report: Callable[[int, int], None] | None = None
+) -> int:
     """Write one compressed file (zip of npy arrays), its images rounded as little as lets it fit into `largest` bytes.
+
+    Parameters
+    ----------
+    report : called with (MiB compressed, MiB in all); anew where a coarser step has to be tried.
 
     Returns
     -------
@@ -153,24 +161,49 @@ def save_pack(pack: Pack, path: Path, *, largest: int = LARGEST_BYTES) -> int:
         If it doesn't fit even so; nothing is written.
     """
     for step in _STEPS:
-        if _estimate(pack, step) > largest:
+        if len(pack) > _TRIED and _estimate(pack, step) > largest:
             continue
-        content = _packed(pack, step)
+        content = _packed(pack, step, report)
         if len(content) <= largest:
             path.write_bytes(content)
             return step
     raise SetupError(f"{len(pack)} images don't fit into {largest} bytes: pack fewer, or at a smaller size")
 
 
-def _packed(pack: Pack, step: int) -> bytes:
+class _Counted(io.RawIOBase):
+    """A file that says how much was written to it and those before it."""
+
+    def __init__(self, file: IO[bytes], tell: Callable[[int], None]) -> None:
+        super().__init__()
+        self._file, self._tell = file, tell
+
+    def write(self, data: Any) -> int:
+        self._tell(len(data))
+        return self._file.write(data)
+
+
+def _packed(pack: Pack, step: int, report: Callable[[int, int], None] | None = None) -> bytes:
     arrays: dict[str, Any] = {
         field.name: value for field in fields(pack) if isinstance(value := getattr(pack, field.name), np.ndarray)
     }
     rest = {field.name: getattr(pack, field.name) for field in fields(pack) if field.name not in arrays}
-    about = np.array(json.dumps({"version": _VERSION, **rest, "rounded": step, "side": pack.images.shape[-1]}))
+    arrays["about"] = np.array(
+        json.dumps({"version": _VERSION, **rest, "rounded": step, "side": pack.images.shape[-1]})
+    )
     arrays["images"] = round_images(pack.images, step) if step else _differences(pack.images)
+    total, done = sum(value.nbytes for value in arrays.values()), 0
+
+    def tell(count: int) -> None:
+        nonlocal done
+        done += count
+        if report is not None:
+            report(min(done, total) >> 20, total >> 20)
+
     stream = io.BytesIO()
-    np.savez_compressed(stream, about=about, **arrays)
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, value in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(_Counted(member, tell), value, allow_pickle=False)
     return stream.getvalue()
 
 

@@ -57,6 +57,51 @@ class Crops:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RoutedSite:
+    """One site that a router tells.
+
+    Parameters
+    ----------
+    name : a site of the recipe, learned from real films and from synthetic ones; another is known from synthetic films
+        alone, and an engine refuses what it takes for it.
+    body_parts : words of `imaging.terms` with which a header says that a film shows this site and no other.
+    kind, findings : what `phantom` is asked for; of the findings one set a study.
+    drawn : values of the option ``site`` of that kind; empty where it has none.
+    """
+
+    name: str
+    body_parts: tuple[str, ...]
+    kind: str = "bone-xr"
+    findings: tuple[tuple[str, ...], ...] = ((), ("fracture",), ("hardware",))
+    drawn: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Router:
+    """Telling sites, fitted when all else is (`training.routing`): on whole films, real and synthetic of every site.
+
+    Synthetic films of every site take part, so that a film isn't taken for a site because of its look.
+
+    Parameters
+    ----------
+    options : of every synthetic study, beside ``site``.
+    films : real training films at most.
+    each, strange : synthetic films of each value of ``site``: of sites that real films show, and of others.
+    """
+
+    sites: tuple[RoutedSite, ...]
+    options: dict[str, int] = field(default_factory=dict)
+    films: int = 1000
+    each: int = 20
+    strange: int = 80
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the sites, in the order of what the router gives."""
+        return tuple(site.name for site in self.sites)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Loss:
     """Weights of the loss's terms; with `evidence` and `overlap` 0 only the image labels teach.
 
@@ -103,6 +148,7 @@ class EngineRecipe:
     exclusive : True where an image has at most one finding.
     balance : 0 draws images as they come, 1 draws each finding equally often.
     sites, traits : labels of the rows, beside the findings, that the network also learns; see `EvidenceNet`.
+    router : how the sites are told to whom asks; None tells none. Beside the heads' own routing, learned on windows.
     doubtful : a trait that all but gives the finding away: the label of an image that has both teaches nothing, only
         its outlines do. Empty where there is none.
     measure_every : epochs between two looks at the validation rows.
@@ -141,6 +187,7 @@ class EngineRecipe:
     several: dict[str, tuple[str, ...]] = field(default_factory=dict)
     sites: tuple[str, ...] = ()
     traits: tuple[str, ...] = ()
+    router: Router | None = None
     doubtful: str = ""
     crops: Crops | None = None
     measure_every: int = 1

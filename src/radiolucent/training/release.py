@@ -304,6 +304,7 @@ def make_manifest(
             }
             for index, name in enumerate(recipe.findings)
         ],
+        **({"sites": _sites(recipe)} if network.router is not None else {}),
         "input": {
             "recipe": recipe.preprocess,
             "height": recipe.size,
@@ -330,6 +331,19 @@ def make_manifest(
             "arguments": {"findings": network.evidence.out_channels, "channels": recipe.channels, **recipe.network},
         },
     }
+
+
+def _sites(recipe: EngineRecipe) -> list[dict[str, Any]]:
+    """The manifest's sites: those that real films teach are read, the others refused."""
+    return [
+        {
+            "name": site.name,
+            "basis": "real" if site.name in recipe.sites else "phantom",
+            "read": site.name in recipe.sites,
+            "body_parts": list(site.body_parts),
+        }
+        for site in (recipe.router.sites if recipe.router else ())
+    ]
 
 
 def to_toml(tables: dict[str, Any]) -> str:

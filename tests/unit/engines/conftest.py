@@ -62,11 +62,16 @@ class Tiny:
     )
 
     def graph(
-        self, *, names: tuple[str, str] = ("logits", "evidence"), batch: int | str = "n", more: str = ""
+        self,
+        *,
+        names: tuple[str, str] = ("logits", "evidence"),
+        batch: int | str = "n",
+        more: str = "",
+        sites: float = 0.0,
     ) -> bytes:
         """An ONNX graph: a convolution of stride 4 is the evidence, its mean plus a bias the logits.
 
-        `more` names further inputs, which nothing uses.
+        `more` names further inputs, which nothing uses. Of two `sites`, the softmax of the means adds up to that value.
         """
         onnx = pytest.importorskip("onnx")
         helper, kind = onnx.helper, onnx.TensorProto.FLOAT
@@ -76,6 +81,14 @@ class Tiny:
             helper.make_node("ReduceMean", [names[1]], ["pooled"], axes=[2, 3], keepdims=0),
             helper.make_node("Add", ["pooled", "bias"], [names[0]]),
         ]
+        told = []
+        if sites:
+            constants["total"] = np.array(sites, dtype=np.float32)
+            nodes += [
+                helper.make_node("Softmax", ["pooled"], ["shares"], axis=1),
+                helper.make_node("Mul", ["shares", "total"], ["sites"]),
+            ]
+            told = [helper.make_tensor_value_info("sites", kind, [batch, 2])]
         graph = helper.make_graph(
             nodes,
             "tiny",
@@ -83,6 +96,7 @@ class Tiny:
             [
                 helper.make_tensor_value_info(names[0], kind, [batch, 2]),
                 helper.make_tensor_value_info(names[1], kind, [batch, 2, 4, 4]),
+                *told,
             ],
             [onnx.numpy_helper.from_array(value, name) for name, value in constants.items()],
         )

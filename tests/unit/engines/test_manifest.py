@@ -78,3 +78,14 @@ def test_a_margin_that_no_recipe_would_cut_is_refused(tmp_path: Path, text: str)
     assert "[input]" in text
     with pytest.raises(InvalidBundle, match="cuts no margin"):
         load_manifest(written(tmp_path, text.replace("[input]", "[input]\nmargin = 4")))
+
+
+def test_sites_are_named_once_and_told_of_single_films(tmp_path: Path, text: str) -> None:
+    hand = '\n[[sites]]\nname = "hand"\nbasis = "real"\nread = true\nbody_parts = ["hand", "wrist"]\n'
+    assert load_manifest(written(tmp_path, text + hand)).sites[0].body_parts == ["hand", "wrist"]
+    with pytest.raises(InvalidBundle, match="a site is listed twice"):
+        load_manifest(written(tmp_path, text + hand + hand))
+    series = text.replace('study_rule = "image"', 'study_rule = "largest-slice"')
+    assert load_manifest(written(tmp_path, series)).sites == []
+    with pytest.raises(InvalidBundle, match="sites are told of single films"):
+        load_manifest(written(tmp_path, series + hand))

@@ -4,7 +4,7 @@ pytest.importorskip("torch", reason="needs the torch extra: make torch")
 
 import torch
 
-from radiolucent.engines.network import EvidenceNet, LevelNorm, build_network, join_networks, pool_evidence
+from radiolucent.engines.network import EvidenceNet, build_network, join_networks, pool_evidence
 from radiolucent.errors import InvalidBundle
 
 SMALL = {"findings": 3, "stem": 8, "widths": [16, 16, 16], "depths": [1, 1, 1], "top": 16}
@@ -75,18 +75,6 @@ def test_an_unknown_network_is_named() -> None:
 def test_arguments_that_it_does_not_take_are_refused() -> None:
     with pytest.raises(InvalidBundle, match="can't be built"):
         build_network("evidence-net", {"colour": 3})
-
-
-def test_level_norms_measure_the_plain_average_over_batches() -> None:
-    norm = LevelNorm(2)
-    norm.train()
-    batches = [torch.randn(4, 2, 3, 3) * 2 + 5 for _ in range(3)]
-    for batch in batches:
-        norm(batch)
-    torch.testing.assert_close(torch.stack([batch.mean(dim=(0, 2, 3)) for batch in batches]).mean(dim=0), norm.mean)
-    norm.forget()
-    norm(batches[0])
-    torch.testing.assert_close(batches[0].mean(dim=(0, 2, 3)), norm.mean)
 
 
 def test_with_level_norms_a_crop_is_read_as_the_film_that_it_is_cut_from() -> None:
@@ -212,3 +200,19 @@ def test_networks_of_another_make_are_not_joined() -> None:
         join_networks(members(2), [{**SMALL, "top": 32}] * 2)
     with pytest.raises(InvalidBundle, match="differ in more than the backbone"):
         join_networks(members(2), [SMALL, {**SMALL, "top": 32}])
+
+
+@pytest.mark.parametrize("shown", [0, 1])
+def test_a_router_reads_the_mean_of_all_features_and_leaves_the_maps_alone(shown: int) -> None:
+    torch.manual_seed(0)
+    plain = a_network(sites=2, traits=1, shown=shown, grid_stride=8)
+    routed = a_network(sites=2, traits=1, shown=shown, grid_stride=8, routed=3)
+    routed.load_state_dict(plain.state_dict(), strict=False)
+    film = torch.randn(2, 1, 64, 64)
+    logits, evidence, told = routed(film)
+    for one, other in zip(plain(film), (logits, evidence), strict=True):
+        assert torch.equal(one, other)
+    assert routed.router is not None
+    expected = torch.softmax(routed.router(plain.features(film).mean(dim=(2, 3))), dim=1)
+    torch.testing.assert_close(expected, told)
+    assert told.shape == (2, 3)

@@ -131,6 +131,43 @@ def test_a_grid_other_than_the_manifests_is_refused(tiny: Any) -> None:
         engine.run(images(1))
 
 
+SITES = """
+[[sites]]
+name = "hand"
+basis = "real"
+read = true
+[[sites]]
+name = "spine"
+basis = "phantom"
+read = false
+"""
+
+
+def test_a_graph_that_tells_sites_gives_their_shares(tiny: Any) -> None:
+    bundle = load_bundle(tiny.make(more=SITES, files={"graph.onnx": tiny.graph(sites=1.0)}))
+    batch = images(3)
+    output = OnnxEngine(bundle, largest_batch=2).run(batch)
+    means = np.exp(convolved(batch, tiny.kernel).mean(axis=(2, 3)))
+    assert output.sites is not None
+    np.testing.assert_allclose(output.sites, means / means.sum(axis=1, keepdims=True), atol=1e-5)
+    assert OnnxEngine(load_bundle(tiny.make("none"))).run(batch).sites is None
+
+
+def test_a_manifest_with_sites_wants_a_graph_that_tells_them(tiny: Any) -> None:
+    with pytest.raises(InvalidBundle, match="no float32 output 'sites'"):
+        OnnxEngine(load_bundle(tiny.make(more=SITES)))
+    third = SITES + '[[sites]]\nname = "leg"\nbasis = "real"\nread = true\n'
+    engine = OnnxEngine(load_bundle(tiny.make("three", more=third, files={"graph.onnx": tiny.graph(sites=1.0)})))
+    with pytest.raises(InvalidBundle, match=r"the manifest says 3 sites, the network gave \(1, 2\)"):
+        engine.run(images(1))
+
+
+def test_shares_that_do_not_add_up_are_an_error(tiny: Any) -> None:
+    engine = OnnxEngine(load_bundle(tiny.make(more=SITES, files={"graph.onnx": tiny.graph(sites=0.9)})))
+    with pytest.raises(EngineError, match="the shares of the sites don't add up to 1"):
+        engine.run(images(1))
+
+
 def test_the_cpu_is_always_among_the_providers(tiny: Any) -> None:
     assert OnnxEngine(load_bundle(tiny.make())).providers[-1] == "CPUExecutionProvider"
 

@@ -9,7 +9,8 @@ import pytest
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
-from radiolucent.engines.manifest import Manifest
+from radiolucent.engines.manifest import Manifest, SiteEntry
+from radiolucent.engines.runtime import EngineOutput
 from radiolucent.errors import UnreadablePixels
 from radiolucent.imaging.geometry import ImagePlane
 from radiolucent.imaging.study import Frame, Stack, Study
@@ -228,3 +229,42 @@ def test_a_flag_stands_with_the_series_and_a_manifest_can_make_it_a_refusal(brig
     refused = read_study(study, [engine])
     assert not refused.series
     assert [refusal.code for refusal in refused.unread[0].refusals] == ["hardware"]
+
+
+class Routed:
+    """An engine that also tells a site: the head or the spine, one as likely as `spine` says."""
+
+    def __init__(self, engine: Any, spine: float) -> None:
+        sites = [
+            SiteEntry(name="head", basis="real", read=True, body_parts=["head"]),
+            SiteEntry(name="spine", basis="phantom", read=False, body_parts=["spine"]),
+        ]
+        self.bundle = replace(engine.bundle, manifest=engine.bundle.manifest.model_copy(update={"sites": sites}))
+        self._engine, self._spine = engine, spine
+
+    def run(self, batch: NDArray[np.float32]) -> EngineOutput:
+        sites = np.tile(np.array([1 - self._spine, self._spine], dtype=np.float32), (len(batch), 1))
+        output: EngineOutput = self._engine.run(batch)
+        return replace(output, sites=sites)
+
+
+def test_what_looks_like_a_site_that_is_not_read_is_refused_and_no_finding_told(
+    bright_spots: Callable[..., Any],
+) -> None:
+    reading = read_study(a_study(a_volume((4, 60, 90))), [Routed(bright_spots(), 0.9)])
+    assert not reading.series
+    assert not reading.problems
+    [refusal] = reading.unread[0].refusals
+    assert refusal.code == "site"
+    assert "looks like a film of the spine" in refusal.reason
+
+
+def test_a_header_that_the_picture_contradicts_is_noted_beside_the_findings(bright_spots: Callable[..., Any]) -> None:
+    engine = Routed(bright_spots(), 0.97)
+    # both are read: the header says head, the picture looks like a spine
+    engine.bundle.manifest.sites[1] = engine.bundle.manifest.sites[1].model_copy(update={"read": True})
+    [series] = read_study(a_study(a_volume((4, 60, 90))), [engine]).series
+    assert [note for note in series.notes if note.endswith("[site]")]
+    assert series.findings[0].positive
+    [series] = read_study(a_study(a_volume((4, 60, 90))), [Routed(bright_spots(), 0.1)]).series
+    assert not [note for note in series.notes if note.endswith("[site]")]

@@ -63,14 +63,15 @@ def test_one_call_makes_a_bundle_whose_card_quotes_its_figures(folder: Path, tmp
 def test_a_pack_is_fitted_by_the_program_for_bare_machines(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    make_pack("brain-mri", [folder], file=tmp_path / "set.pack")
+    save_pack(make_pack("brain-mri", [folder]), tmp_path / "set.pack")
     main([str(tmp_path / "set.pack"), str(tmp_path / "away"), "--epochs", "1", "--batch", "2"])
     assert load_checkpoint(tmp_path / "away" / "checkpoint.pt")["epoch"] == 1
     assert "epoch 1 of 1" in capsys.readouterr().out
 
 
 def test_what_is_released_is_measured_on_exact_images_even_with_a_rounded_pack(folder: Path, tmp_path: Path) -> None:
-    exact = make_pack("brain-mri", [folder], file=tmp_path / "exact.pack")
+    exact = make_pack("brain-mri", [folder])
+    save_pack(exact, tmp_path / "exact.pack")
     step = save_pack(exact, tmp_path / "rounded.pack", largest=(tmp_path / "exact.pack").stat().st_size // 3)
     rounded = load_pack(tmp_path / "rounded.pack")
     assert rounded.rounded == step > 0
@@ -91,7 +92,7 @@ def test_what_is_released_is_measured_on_exact_images_even_with_a_rounded_pack(f
 
 
 def test_members_are_fitted_one_by_one_resumed_and_joined(folder: Path, tmp_path: Path) -> None:
-    make_pack("brain-mri", [folder], file=tmp_path / "set.pack")
+    save_pack(make_pack("brain-mri", [folder]), tmp_path / "set.pack")
     told: set[str] = set()
 
     def tell(what: str, done: int, total: int) -> None:
@@ -119,7 +120,7 @@ def test_members_are_fitted_one_by_one_resumed_and_joined(folder: Path, tmp_path
 
 
 def test_checkpoints_of_both_backbones_are_released_as_one(folder: Path, tmp_path: Path) -> None:
-    make_pack("brain-mri", [folder], file=tmp_path / "set.pack")
+    save_pack(make_pack("brain-mri", [folder]), tmp_path / "set.pack")
     checkpoints = []
     for backbone in ("residual", "efficientnet-lite0"):
         plan = Plan(epochs=1, backbone=backbone, pack=tmp_path / "set.pack")

@@ -43,3 +43,15 @@ def test_features_are_stored_in_half_precision_and_nothing_else_is(a_network: Ev
 def test_weights_that_half_precision_would_change_are_stored_whole(a_network: EvidenceNet, tmp_path: Path) -> None:
     graph = graph_of(copy.deepcopy(a_network), tmp_path / "whole.onnx").graph
     assert all(tensor.data_type != onnx.TensorProto.FLOAT16 for tensor in graph.initializer)
+
+
+def test_a_router_is_the_graphs_third_output(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = EvidenceNet(findings=3, stem=8, widths=[16, 16], depths=[1, 1], top=16, routed=5).eval()
+    graph_of(network, tmp_path / "routed.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "routed.onnx")
+    assert [output.name for output in session.get_outputs()] == ["logits", "evidence", "sites"]
+    images = np.random.default_rng(0).random((2, 1, 32, 32), dtype=np.float32)
+    with torch.no_grad():
+        for one, other in zip(network(torch.from_numpy(images)), session.run(None, {"images": images}), strict=True):
+            np.testing.assert_allclose(one.numpy(), other, atol=1e-5)

@@ -34,6 +34,15 @@ def test_images_that_dont_fit_are_rounded_until_they_do(small_pack: Pack, tmp_pa
     assert errors == sorted(set(errors))
 
 
+def test_writing_tells_how_far_it_is(small_pack: Pack, tmp_path: Path) -> None:
+    many = small_pack.rows(np.tile(np.arange(len(small_pack)), 80))
+    told: list[tuple[int, int]] = []
+    save_pack(many, tmp_path / "set.pack", report=lambda done, total: told.append((done, total)))
+    assert told[-1][0] == told[-1][1] >= (many.images.nbytes + many.outlines.nbytes) >> 20
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+    assert len({done for done, _ in told}) > 2
+
+
 def test_a_set_that_no_rounding_makes_fit_is_refused(small_pack: Pack, tmp_path: Path) -> None:
     with pytest.raises(SetupError, match="don't fit into 100 bytes"):
         save_pack(small_pack, tmp_path / "set.pack", largest=100)
