@@ -21,9 +21,13 @@ LEAST_GLYPHS: Final = 4
 _SIZE: Final = 768  # of the longer side, at least, at which glyphs are looked for
 _STROKE: Final = 9  # pixels: broader strokes are no text's
 _CONTRAST: Final = 0.25  # of the picture's range, between stroke and surroundings
+_ABOVE_GRAIN: Final = 6.0  # the same in standard deviations of the grain: a line of four spots of mere grain is none
 _HEIGHTS: Final = (5, 48)
 _FILLED: Final = (0.18, 0.85)  # share of its box that a glyph fills
 _EVEN: Final = 0.06  # of the range: spread of the values inside a glyph, and between glyphs of a line
+
+
+_MEDIAN_OF_NORMAL: Final = 0.6745  # median of the absolute value of a standard normal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +80,7 @@ def _unit(frame: Image) -> Image:
 def _glyphs(grey: Image) -> list[Glyph]:
     """Spots of strokes brighter than their surroundings."""
     without_strokes = _running(_running(grey, np.minimum), np.maximum)
-    strokes = grey - without_strokes > _CONTRAST
+    strokes = grey - without_strokes > max(_CONTRAST, _ABOVE_GRAIN * _grain(grey))
     labels, _ = ndimage.label(strokes)
     found = []
     for number, box in enumerate(ndimage.find_objects(labels), start=1):
@@ -95,6 +99,13 @@ def _glyphs(grey: Image) -> list[Glyph]:
             Glyph(top=rows.start, left=columns.start, bottom=rows.stop, right=columns.stop, value=float(core.mean()))
         )
     return found
+
+
+def _grain(grey: Image) -> float:
+    """Standard deviation of the grain, from the median difference between neighbours; outlines and text don't count."""
+    if grey.shape[1] < 2:
+        return 0.0
+    return float(np.median(np.abs(np.diff(grey, axis=1)))) / (_MEDIAN_OF_NORMAL * 2**0.5)
 
 
 def _running(grey: Image, extreme: Callable[[Image, Image], Image]) -> Image:
