@@ -8,17 +8,17 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from radiolucent.engines.manifest import SITE_REFUSED
 from radiolucent.engines.preprocess import prepare
 from radiolucent.engines.registry import find_bundle, installed_bundles
 from radiolucent.engines.runtime import load_engine
+from radiolucent.errors import NotItsSite
 from radiolucent.evaluate.layouts import read_pixels, read_rows
+from radiolucent.pipeline.anatomy import check_site
 
 FOLDERS = ("bone-fracatlas", "chest-nih")
 
@@ -28,6 +28,8 @@ def main() -> int:
     parser.add_argument("--engine", default="bone")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
+    if "RADIOLUCENT_DATA" not in os.environ:
+        parser.error("set RADIOLUCENT_DATA to the folder of real images")
     data = Path(os.environ["RADIOLUCENT_DATA"])
     results = [measure(arguments.engine, data / name) for name in FOLDERS]
     if arguments.json:
@@ -44,20 +46,25 @@ def measure(engine: str, folder: Path) -> dict[str, Any]:
     """Sites of a folder's validation films, whatever their header would say: n, how many are refused, and taken for."""
     bundle = find_bundle(engine, installed_bundles())
     runner = load_engine(bundle, threads=1)
-    read = np.array([site.read for site in bundle.manifest.sites])
-    told = []
-    for row in read_rows(folder):
-        if row.split == "val":
-            batch, _ = prepare(read_pixels(row.path)[None], row.spacing_mm, bundle.manifest.input)
-            sites = runner.run(batch).sites
-            assert sites is not None, f"{bundle.label} tells no sites"
-            told.append(sites[0])
-    shares = np.stack(told)
-    likeliest = Counter(bundle.manifest.sites[column].name for column in shares.argmax(axis=1))
+    rows = [row for row in read_rows(folder) if row.split == "val"]
+    likeliest: Counter[str] = Counter()
+    refused = 0
+    for done, row in enumerate(rows):
+        print(f"\r{folder.name}: {done} of {len(rows)}", end="", file=sys.stderr, flush=True)
+        batch, _ = prepare(read_pixels(row.path)[None], row.spacing_mm, bundle.manifest.input)
+        sites = runner.run(batch).sites
+        if sites is None:
+            raise SystemExit(f"{bundle.label} tells no sites: choose another --engine")
+        likeliest[bundle.manifest.sites[int(sites[0].argmax())].name] += 1
+        try:
+            check_site(sites, bundle.manifest)
+        except NotItsSite:
+            refused += 1
+    print(file=sys.stderr)
     return {
         "films": f"{folder.name}, validation",
-        "n": len(shares),
-        "refused": int((shares[:, ~read].sum(axis=1) >= SITE_REFUSED).sum()),
+        "n": len(rows),
+        "refused": refused,
         "taken_for": dict(likeliest.most_common()),
     }
 

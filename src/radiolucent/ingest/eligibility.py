@@ -48,8 +48,8 @@ class Rule:
     final: bool = False
 
 
-def body_part_names(wanted: Iterable[str]) -> tuple[str, ...]:
-    """Scope words in this project's words for body parts: ``BRAIN`` and ``head`` are both ``head``.
+def body_part_names(wanted: Iterable[str], where: str = "scope.body_parts") -> tuple[str, ...]:
+    """A manifest's words (those of the field `where`) in this project's words for body parts: ``BRAIN`` and ``head`` are both ``head``.
 
     Raises
     ------
@@ -61,16 +61,30 @@ def body_part_names(wanted: Iterable[str]) -> tuple[str, ...]:
         term = word.upper().replace(" ", "")
         found = [part.name for part in BODY_PARTS if word == part.name or term in part.terms]
         if not found:
-            raise InvalidBundle(f"scope.body_parts: {word!r} is not known; known: {', '.join(BODY_PART)}")
+            raise InvalidBundle(f"{where}: {word!r} is not known; known: {', '.join(BODY_PART)}")
         names.append(found[0])
     return tuple(names)
 
 
+def is_part_of(body_part: str, wanted: Iterable[str], where: str = "scope.body_parts") -> bool:
+    """Whether a part of the body, in this project's word for it, is one of the parts wanted or lies within one.
+
+    >>> is_part_of("lumbar-spine", ["SPINE"]), is_part_of("extremity", ["HAND"]), is_part_of("", ["HAND"])
+    (True, False, False)
+
+    Raises
+    ------
+    InvalidBundle
+        If a wanted word is no body part that headers are searched for.
+    """
+    names = body_part_names(wanted, where)
+    while body_part and body_part not in names:
+        body_part = BODY_PART[body_part].within
+    return bool(body_part)
+
+
 def _other_body_part(case: Case) -> bool:
-    wanted, name = body_part_names(case.scope.body_parts), case.facts.body_part
-    while name and name not in wanted:
-        name = BODY_PART[name].within
-    return bool(case.facts.body_part) and not name
+    return bool(case.facts.body_part) and not is_part_of(case.facts.body_part, case.scope.body_parts)
 
 
 def _too_small(case: Case) -> bool:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from radiolucent.engines.manifest import SITE_DOUBTED, SITE_REFUSED, Manifest, SiteEntry
 from radiolucent.errors import NotItsSite
-from radiolucent.imaging.terms import BODY_PART
+from radiolucent.ingest.eligibility import is_part_of
 
 CODE = "site"
 
@@ -40,9 +40,14 @@ def doubt(sites: NDArray[np.float32] | None, manifest: Manifest, body_part: str)
     Parameters
     ----------
     body_part : what the header says (`imaging.quality.StackFacts`); a part that isn't one site's alone is no doubt.
+
+    Raises
+    ------
+    InvalidBundle
+        If the manifest names a body part that nobody knows.
     """
     told = _told(sites, manifest)
-    named = [(entry, share) for entry, share in told if _shows(entry, body_part)]
+    named = [(entry, share) for entry, share in told if is_part_of(body_part, entry.body_parts, "sites.body_parts")]
     if not named or max(share for _, share in named) >= SITE_DOUBTED:
         return ""
     likeliest = max(told, key=lambda one: one[1])[0]
@@ -55,11 +60,3 @@ def doubt(sites: NDArray[np.float32] | None, manifest: Manifest, body_part: str)
 def _told(sites: NDArray[np.float32] | None, manifest: Manifest) -> list[tuple[SiteEntry, float]]:
     shares = [] if sites is None else sites.mean(axis=0).tolist()
     return list(zip(manifest.sites, shares, strict=True)) if shares else []
-
-
-def _shows(entry: SiteEntry, body_part: str) -> bool:
-    """Whether the part, or a larger one that holds it, is one of the site's words."""
-    name = body_part
-    while name and name not in entry.body_parts:
-        name = BODY_PART[name].within
-    return bool(name)

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from radiolucent.engines.manifest import Manifest
 from radiolucent.engines.registry import find_bundle, installed_bundles
-from radiolucent.errors import NotItsSite
+from radiolucent.errors import InvalidBundle, NotItsSite
 from radiolucent.pipeline.anatomy import check_site, doubt
 
 SITES = ("hand", "leg", "hip", "shoulder", "spine", "chest")
@@ -76,3 +76,9 @@ def test_several_pictures_are_judged_together(manifest: Manifest) -> None:
     both = np.concatenate([told(spine=0.9, leg=0.1), told(spine=0.05, leg=0.95)])
     check_site(both, manifest)
     assert doubt(both, manifest, "knee") == ""
+
+
+def test_a_word_that_is_no_body_part_is_named(manifest: Manifest) -> None:
+    wrong = manifest.sites[0].model_copy(update={"body_parts": ["writs"]})
+    with pytest.raises(InvalidBundle, match=r"sites\.body_parts: 'writs' is not known"):
+        doubt(told(leg=1.0), manifest.model_copy(update={"sites": [wrong, *manifest.sites[1:]]}), "wrist")
