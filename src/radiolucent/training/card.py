@@ -124,8 +124,8 @@ def _routing(measured: dict[str, Any]) -> str:
             f"the film shows on {count['right']} of {count['films']} validation films. {count['refused']} of them are "
             f"taken for a site that isn't read, {count['doubted']} doubted although the header names a site that "
             f"they show; of headers that name a wrong site {100 * measured['all']['noticed']:.0f} % would be noticed. "
-            "The synthetic films here are others than those that it was fitted to. Of real films of a site that only "
-            "synthetic ones show nothing is known.",
+            "The synthetic films here are others than those that it was fitted to. What it takes real films of a site "
+            "for that only synthetic ones show isn't among these figures.",
             "",
             "| site | films | AUROC | taken for it | other films taken for it |",
             "|---|---|---|---|---|",
