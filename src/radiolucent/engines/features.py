@@ -93,6 +93,14 @@ class Features(nn.Module):
     With `levels`, the first stages' own channels come behind those of the path, brought to its grid (of a finer stage
     the average and the maximum in each cell, a coarser one's repeated), and last one channel of ones, so that a map
     can have a level without a bias behind it.
+
+    Float32 ``(N, channels, H, W)`` → ``(N, top + L, H / grid_stride, W / grid_stride)``, where L is `level_channels`
+    with `levels`, else 0. The parameters are those of `engines.network.EvidenceNet`.
+
+    Raises
+    ------
+    ValueError
+        If the backbone isn't one of `BACKBONES`.
     """
 
     def __init__(
@@ -155,7 +163,10 @@ class Features(nn.Module):
 
 
 class Branches(nn.Module):
-    """Several feature extractors on one image: the channels of their top-down paths, then those of their stages."""
+    """Several feature extractors on one image: the channels of their top-down paths, then those of their stages.
+
+    Float32 ``(N, channels, H, W)`` → ``(N, B * (top + L), h, w)`` for B of them; see `Features`.
+    """
 
     def __init__(self, branches: Sequence[Features], top: int) -> None:
         super().__init__()

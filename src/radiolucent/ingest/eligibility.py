@@ -49,7 +49,7 @@ class Rule:
 
 
 def body_part_names(wanted: Iterable[str], where: str = "scope.body_parts") -> tuple[str, ...]:
-    """A manifest's words (those of the field `where`) in this project's words for body parts: ``BRAIN`` and ``head`` are both ``head``.
+    """Words of a manifest's field `where` in this project's: ``BRAIN`` and ``head`` are both ``head``.
 
     Raises
     ------

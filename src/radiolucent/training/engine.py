@@ -122,7 +122,7 @@ def train(
     if recipe.router:
         recipe = replace(recipe, network={**recipe.network, "routed": len(recipe.router.sites)})
         drawn = site_films(recipe, seed=_SITES_SEED, report=lambda done, total: tell("drawing sites", done, total))
-        fit_router(network, exact, recipe, drawn)
+        fit_router(network, exact, recipe, drawn, report=lambda done, total: tell("looking at sites", done, total))
         unseen = site_films(recipe, seed=_UNSEEN_SEED, report=lambda done, total: tell("drawing sites", done, total))
         routing = measure_routing(network, recipe, exact.rows(exact.split == "val"), unseen)
 

@@ -105,8 +105,10 @@ def test_a_router_learns_the_sites_and_nothing_else_changes(recipe: EngineRecipe
     image = torch.from_numpy(pack.images[:2]).float() * pack.step
     before = {name: value.clone() for name, value in network.state_dict().items()}
     logits, evidence = network(image)
-    loss = fit_router(network, pack, recipe, blank(6))
+    seen: list[tuple[int, int]] = []
+    loss = fit_router(network, pack, recipe, blank(6), report=lambda done, total: seen.append((done, total)))
     assert 0 < loss < 0.3
+    assert seen == [(done, 22) for done in range(1, 23)]
     later, same, told = network(image)
     assert torch.equal(later, logits)
     assert torch.equal(same, evidence)
